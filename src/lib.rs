@@ -1,0 +1,4 @@
+//! gpudoctor as a library: the stages of the pipeline, in order. A module may use only modules listed above it.
+
+pub mod units;
+pub mod version;

@@ -1,0 +1,126 @@
+//! One version type for engines, drivers, CUDA, torch and wheels, and half-open ranges of it.
+//!
+//! PEP 440 is the only scheme that accepts them all: `semver` rejects `550.144.03` (leading zero),
+//! `12.8` (two segments) and `0.10.1.1` (four).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A version such as `0.8.5.post1`, `550.144.03`, `12.8` or `2.11.0+cu130`, ordered by PEP 440.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pep440_rs::Version);
+
+impl Version {
+    /// The release segments, `[0, 8, 5]` for `0.8.5.post1`.
+    pub fn release(&self) -> &[u64] {
+        self.0.release()
+    }
+
+    /// The first release segment: the CUDA major, the driver branch.
+    pub fn major(&self) -> u64 {
+        self.0.release().first().copied().unwrap_or(0)
+    }
+
+    /// The second release segment, or zero.
+    pub fn minor(&self) -> u64 {
+        self.0.release().get(1).copied().unwrap_or(0)
+    }
+}
+
+/// A text that is not a version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a version; write for example `0.25.1` or `580.65.06`")]
+pub struct InvalidVersion(pub String);
+
+impl FromStr for Version {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        let bare = text.trim().trim_start_matches('v');
+        bare.parse().map(Self).map_err(|_| InvalidVersion(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A half-open range of versions: from `since` (included) until `until` (excluded). Either end may be open.
+///
+/// In rule files the two keys stand beside the fact they bound: `since = "0.11.0"`, `until = "0.18.0"`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRange {
+    /// The first version that belongs to the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Version>,
+    /// The first version after it that does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Version>,
+}
+
+impl VersionRange {
+    /// Whether `version` lies in the range.
+    pub fn contains(&self, version: &Version) -> bool {
+        self.since.as_ref().is_none_or(|since| version >= since) && self.until.as_ref().is_none_or(|until| version < until)
+    }
+}
+
+impl fmt::Display for VersionRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.since, &self.until) {
+            (None, None) => f.write_str("every version"),
+            (Some(since), None) => write!(f, "{since} and newer"),
+            (None, Some(until)) => write!(f, "before {until}"),
+            (Some(since), Some(until)) => write!(f, "from {since} until {until}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        text.parse().expect("a version of the test")
+    }
+
+    #[test]
+    fn every_scheme_of_the_field_parses() {
+        for text in ["550.144.03", "12.8", "0.10.1.1", "0.11.0rc2.post1+cu129", "0.8.5.post1", "v0.25.1"] {
+            assert!(text.parse::<Version>().is_ok(), "{text}");
+        }
+        assert!("latest".parse::<Version>().is_err());
+    }
+
+    #[test]
+    fn drivers_order_by_their_numbers() {
+        assert!(version("580.65.06") > version("550.144.03"));
+        assert!(version("0.8.5.post1") > version("0.8.5"));
+        assert!(version("0.9.0") > version("0.8.5.post1"));
+    }
+
+    #[test]
+    fn a_range_includes_its_start_and_excludes_its_end() {
+        let range = VersionRange { since: Some(version("0.11.0")), until: Some(version("0.18.0")) };
+        assert!(range.contains(&version("0.11.0")));
+        assert!(!range.contains(&version("0.18.0")));
+        assert_eq!(range.to_string(), "from 0.11.0 until 0.18.0");
+    }
+}
