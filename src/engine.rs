@@ -1,0 +1,4 @@
+//! What an engine makes of its arguments: the flags as given, and the effective launch that they mean.
+
+pub mod arguments;
+pub mod launch;
