@@ -2,8 +2,7 @@
 
 pub mod units;
 pub mod version;
-
-pub mod engine;
 pub mod finding;
 pub mod model;
+pub mod engine;
 pub mod plan;
