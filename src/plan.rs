@@ -4,5 +4,7 @@ pub mod request;
 pub mod budget;
 pub mod outcome;
 pub mod sharding;
+pub mod storage;
+pub mod weights;
 pub mod kv_dtype;
 pub mod kv_cache;
