@@ -8,3 +8,4 @@ pub mod storage;
 pub mod weights;
 pub mod kv_dtype;
 pub mod kv_cache;
+pub mod throughput;

@@ -26,6 +26,8 @@ pub struct Weights {
     /// What a step reads from the device for one token: resident weights without the embedding table and
     /// without experts that a token skips.
     pub read_per_step: Bytes,
+    /// The routed experts' part of `read_per_step`: those of one token.
+    pub experts_per_token: Bytes,
     /// What a step reads from host memory.
     pub read_from_host: Bytes,
 }
@@ -66,6 +68,9 @@ pub fn weights(model: &ModelSpec, launch: &Launch, stage: &Stage, loader: Loader
             weights.resident += bytes;
             if piece.group.role != Role::Embedding || model.tie_word_embeddings {
                 weights.read_per_step += active;
+                if matches!(piece.group.role, Role::Expert(_)) {
+                    weights.experts_per_token += active;
+                }
             }
         }
     }
