@@ -3,4 +3,8 @@
 pub mod units;
 pub mod version;
 
+pub mod hint;
+
 pub mod model;
+
+pub mod fetch;
