@@ -3,6 +3,7 @@
 //! Weights are never read. A local file is opened for its first bytes, a remote one is asked for them by range.
 
 mod error;
+mod gguf;
 mod input;
 mod local;
 mod prefix;

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::hint::Hint;
+use crate::model::gguf::GgufError;
 use crate::model::safetensors::SafetensorsError;
 
 /// A model that could not be read. Each variant names the file or address; none holds a token.
@@ -21,9 +22,7 @@ pub enum FetchError {
         path: String,
     },
     /// A file that is no part of a model.
-    #[error(
-        "`{path}` is not a model: expected a directory, `config.json`, `*.safetensors`, `*.safetensors.index.json` or `*.gguf`"
-    )]
+    #[error("`{path}` is not a model: expected a directory, `config.json`, `*.safetensors`, `*.safetensors.index.json` or `*.gguf`")]
     UnknownFile {
         /// The path.
         path: String,
@@ -78,6 +77,14 @@ pub enum FetchError {
         /// What is wrong with it.
         problem: SafetensorsError,
     },
+    /// A GGUF file that cannot be one, or that describes no language model.
+    #[error("`{place}` is not usable: {problem}")]
+    InvalidGguf {
+        /// The file or address.
+        place: String,
+        /// What is wrong with it.
+        problem: GgufError,
+    },
     /// A file that could not be read.
     #[error("{problem}")]
     UnreadableFile {
@@ -103,6 +110,7 @@ impl Hint for FetchError {
             Self::MissingShards { .. } => "finish the download, or name `config.json` itself to plan without the weights",
             Self::OversizeFile { .. } | Self::InvalidText { .. } => "download the file again",
             Self::InvalidSafetensors { problem, .. } => return problem.hint(),
+            Self::InvalidGguf { problem, .. } => return problem.hint(),
             Self::UnreadableFile { problem } if problem.kind() == io::ErrorKind::PermissionDenied => {
                 "run as a user who may read the file, or copy `config.json` elsewhere and name it"
             }

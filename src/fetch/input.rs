@@ -69,11 +69,7 @@ impl HubId {
             && is_segment(name)
             && file.is_none_or(|file| file.split('/').all(is_segment))
             && revision.is_none_or(|revision| revision.split('/').all(is_segment));
-        valid.then(|| Self {
-            name: format!("{organisation}/{name}"),
-            revision: revision.map(str::to_owned),
-            file: file.map(str::to_owned),
-        })
+        valid.then(|| Self { name: format!("{organisation}/{name}"), revision: revision.map(str::to_owned), file: file.map(str::to_owned) })
     }
 }
 

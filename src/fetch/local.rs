@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::prefix::{read_small, read_text};
-use super::{Checkpoint, FetchError, shards};
+use super::{Checkpoint, FetchError, gguf, shards};
 use crate::model::headers::TensorHeader;
 use crate::model::safetensors;
 
@@ -39,7 +39,9 @@ pub fn local(path: &Path) -> Result<Checkpoint, FetchError> {
         checkpoint.config = Some(read_text(path, CONFIG_LIMIT)?);
     } else if name.ends_with(".safetensors") {
         read_configs(parent, &mut checkpoint)?;
-        read_shards(parent, &siblings(parent, &name)?, &mut checkpoint)?;
+        read_shards(parent, &gguf::set_of(&name), &mut checkpoint)?;
+    } else if name.ends_with(".gguf") {
+        return gguf::read_local(parent, &name);
     } else {
         return Err(FetchError::UnknownFile { path: checkpoint.place });
     }
@@ -59,6 +61,11 @@ fn directory(path: &Path) -> Result<Checkpoint, FetchError> {
         read_index(&path.join(index), &mut checkpoint)?;
     } else if !safetensors.is_empty() {
         read_shards(path, &safetensors, &mut checkpoint)?;
+    } else if let [model, others @ ..] = gguf::models(&names).as_slice() {
+        if !others.is_empty() {
+            return Err(FetchError::SeveralGguf { place: checkpoint.place, files: gguf::models(&names) });
+        }
+        return gguf::read_local(path, model);
     } else if checkpoint.config.is_some() {
         checkpoint.notes.push(without_headers(&names));
     } else {
@@ -111,32 +118,18 @@ fn read_shards(directory: &Path, names: &[String], checkpoint: &mut Checkpoint) 
 }
 
 fn read_local_shards(directory: &Path, names: &[String]) -> Result<Vec<Vec<TensorHeader>>, FetchError> {
-    let missing: Vec<String> = names.iter().filter(|name| !directory.join(name).exists()).cloned().collect();
-    if !missing.is_empty() {
-        return Err(FetchError::MissingShards { place: directory.display().to_string(), missing, total: names.len() });
-    }
+    missing_in(directory, names)?;
     let workers = std::thread::available_parallelism().map_or(1, |number| number.get().min(8));
     shards::read_all(names, workers, &|name| shards::read_local(&directory.join(name)))
 }
 
-/// All files of the numbered set that `name` belongs to (`…-00002-of-00005.…`), or `name` alone.
-fn siblings(directory: &Path, name: &str) -> Result<Vec<String>, FetchError> {
-    let Some((stem, _, total, suffix)) = numbered(name) else { return Ok(vec![name.to_owned()]) };
-    let all: Vec<String> = (1..=total).map(|number| format!("{stem}-{number:05}-of-{total:05}{suffix}")).collect();
-    let missing: Vec<String> = all.iter().filter(|name| !directory.join(name).exists()).cloned().collect();
+/// Refuses a set of files of which some are not there.
+pub(super) fn missing_in(directory: &Path, names: &[String]) -> Result<(), FetchError> {
+    let missing: Vec<String> = names.iter().filter(|name| !directory.join(name).exists()).cloned().collect();
     match missing.is_empty() {
-        true => Ok(all),
-        false => Err(FetchError::MissingShards { place: directory.display().to_string(), missing, total: all.len() }),
+        true => Ok(()),
+        false => Err(FetchError::MissingShards { place: directory.display().to_string(), missing, total: names.len() }),
     }
-}
-
-/// Takes `model-00002-of-00005.gguf` apart: stem, number, total, suffix.
-pub(super) fn numbered(name: &str) -> Option<(&str, usize, usize, &str)> {
-    let (rest, suffix) = name.split_at(name.rfind('.')?);
-    let (rest, total) = rest.rsplit_once("-of-")?;
-    let (stem, number) = rest.rsplit_once('-')?;
-    let counted = |digits: &str| (digits.len() == 5).then(|| digits.parse::<usize>().ok()).flatten().filter(|&count| count > 0);
-    Some((stem, counted(number)?, counted(total)?, suffix))
 }
 
 fn file_names(path: &Path) -> Result<Vec<String>, FetchError> {

@@ -78,6 +78,5 @@ pub(super) fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>, FetchError>
 
 /// Bytes as text, or where they stop being text.
 pub(super) fn utf8(place: &str, bytes: Vec<u8>) -> Result<String, FetchError> {
-    String::from_utf8(bytes)
-        .map_err(|problem| FetchError::InvalidText { place: place.to_owned(), at: problem.utf8_error().valid_up_to() })
+    String::from_utf8(bytes).map_err(|problem| FetchError::InvalidText { place: place.to_owned(), at: problem.utf8_error().valid_up_to() })
 }

@@ -88,10 +88,7 @@ impl<'de> Visitor<'de> for WeightMapVisitor {
 }
 
 fn is_plain(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with('.')
-        && !name.contains(['/', '\\', '?', '#', '%'])
-        && !name.chars().any(char::is_control)
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '?', '#', '%']) && !name.chars().any(char::is_control)
 }
 
 /// Some writers store the size as a float.

@@ -43,10 +43,7 @@ fn a_header_of_two_to_the_63_bytes_is_refused_by_its_length() {
 
 #[test]
 fn a_short_file_says_where_it_ends() {
-    assert_eq!(
-        parse(b"abc", None).expect_err("short").to_string(),
-        "it has 3 bytes, but bytes 0 to 7 must hold the header's length"
-    );
+    assert_eq!(parse(b"abc", None).expect_err("short").to_string(), "it has 3 bytes, but bytes 0 to 7 must hold the header's length");
     let cut = &file(PAIR)[..20];
     assert!(parse(cut, None).expect_err("cut").to_string().ends_with("the file ends 12 bytes into it"));
     let size = 8 + PAIR.len() as u64 + 10;
@@ -92,16 +89,13 @@ fn nesting_and_ranks_are_bounded() {
     assert!(problem(&format!("{{\"a\":{}", "[".repeat(100_000))).contains("tensor `a`"));
     assert!(problem(&format!("{{\"__metadata__\":{}", "[".repeat(100_000))).contains("not valid"));
     let shape = vec!["1"; 1000].join(",");
-    assert!(
-        problem(&format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,1]}}}}"#)).contains("at most 64 dimensions")
-    );
+    assert!(problem(&format!(r#"{{"a":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,1]}}}}"#)).contains("at most 64 dimensions"));
 }
 
 #[test]
 fn an_index_lists_each_shard_once() {
-    let index = parse_index(
-        br#"{"metadata":{"total_size":4.0},"weight_map":{"a":"2.safetensors","b":"1.safetensors","c":"2.safetensors"}}"#,
-    );
+    let index =
+        parse_index(br#"{"metadata":{"total_size":4.0},"weight_map":{"a":"2.safetensors","b":"1.safetensors","c":"2.safetensors"}}"#);
     let shards = vec!["1.safetensors".to_owned(), "2.safetensors".to_owned()];
     assert_eq!(index, Ok(Index { shards, tensors: 3, total_size: Some(Bytes(4)) }));
 }
