@@ -2,7 +2,9 @@
 
 pub mod units;
 pub mod version;
+pub mod hint;
 pub mod finding;
 pub mod model;
+pub mod fetch;
 pub mod engine;
 pub mod plan;
