@@ -8,6 +8,7 @@ pub mod error;
 mod experts;
 mod families;
 pub mod fields;
+mod json;
 mod layers;
 mod text;
 mod vision;
@@ -42,7 +43,8 @@ pub struct ModelConfig {
 impl ModelConfig {
     /// Reads the text of a config.json; `place` names it in errors.
     pub fn from_json(text: &str, place: &str) -> Result<Self, ConfigError> {
-        let value: Value = serde_json::from_str(text).map_err(|problem| not_json(place, &problem.to_string()))?;
+        let text = json::without_python_numbers(text);
+        let value: Value = serde_json::from_str(&text).map_err(|problem| not_json(place, &problem.to_string()))?;
         let Value::Object(map) = &value else {
             return Err(not_json(place, "expected a JSON object"));
         };
@@ -50,7 +52,7 @@ impl ModelConfig {
         let decoder = decoder(&root)?;
         let mut assumed = Vec::new();
         let mut shape = text::shape(&root, &decoder, &mut assumed)?;
-        families::specialise(&root, &decoder, &mut shape, &mut assumed)?;
+        families::specialise(&decoder, &mut shape)?;
         experts::read(&decoder, &mut shape)?;
         layers::read(&decoder, &mut shape)?;
         shape.vision = vision::read(&root, &shape, &mut assumed)?;
@@ -67,7 +69,7 @@ impl ModelConfig {
     pub fn spec(&self, id: &str) -> Result<ModelSpec, ConfigError> {
         let origin = Origin::Config { place: self.place.clone() };
         let mut spec = ModelSpec::assemble(id, &self.shape, self.quantization.clone(), origin, &self.place)?;
-        spec.needs_remote_code = self.has_custom_code && !families::is_known(&self.shape.model_type);
+        spec.needs_remote_code = self.has_custom_code;
         spec.assumed.extend(self.assumed.iter().cloned());
         Ok(spec)
     }

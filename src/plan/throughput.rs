@@ -35,7 +35,8 @@ pub struct Step<'a> {
 }
 
 /// The formula, for `explain`.
-pub const FORMULA: &str = "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
+pub const FORMULA: &str =
+    "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
 
 impl Step<'_> {
     /// The step of `batch` requests with `context` tokens each. `None` where the device's rates are not known
@@ -46,10 +47,7 @@ impl Step<'_> {
         let touched = self.experts_touched(batch);
         let experts = self.weights.experts_per_token;
         let read = self.weights.read_per_step + experts.scale(touched) - experts + kv;
-        let hbm = self
-            .devices
-            .memory_bandwidth
-            .map(|rate| BytesPerSecond(rate.0 * constant("speed.hbm_share")).time(read));
+        let hbm = self.devices.memory_bandwidth.map(|rate| BytesPerSecond(rate.0 * constant("speed.hbm_share")).time(read));
         let host = link.filter(|_| self.weights.read_from_host > Bytes::ZERO).map(|link| {
             let share = match self.launch.offload {
                 Some(Offload::Uva { .. }) => constant("speed.uva_share_of_link"),
