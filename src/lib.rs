@@ -2,3 +2,5 @@
 
 pub mod units;
 pub mod version;
+
+pub mod catalog;
