@@ -99,11 +99,16 @@ const fn steps_in_flight(launch: &Launch, era: &Era) -> u64 {
     }
 }
 
-/// What `layer` stores on one rank. A sparse-attention layer has a second cache, its indexer's keys.
+/// What `layer` stores on one rank.
 fn layer_caches(layer: &Layer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> Vec<LayerCache> {
+    layer.caches().into_iter().flat_map(|mixer| mixer_caches(mixer, launch, dtype, windows_apart)).collect()
+}
+
+/// What one mixer stores on one rank. Sparse attention has a second cache, its indexer's keys.
+fn mixer_caches(mixer: &Mixer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> Vec<LayerCache> {
     let tensor = launch.parallel.tensor;
     let attention = |bytes: u64, keeps: Keeps| LayerCache { keeps, bytes, block_size: launch.block_size, page: bytes * launch.block_size };
-    match layer.mixer {
+    match *mixer {
         Mixer::Attention { kv_heads, head_dim, v_head_dim, span, .. } => {
             let keeps = match span {
                 Span::Sliding(window) if windows_apart && window < launch.max_model_len => Keeps::Window(window),
@@ -123,7 +128,16 @@ fn layer_caches(layer: &Layer, launch: &Launch, dtype: KvDtype, windows_apart: b
             let bytes = conv_elements.div_ceil(tensor) * launch.dtype.bytes() + state_elements.div_ceil(tensor) * launch.dtype.bytes();
             vec![LayerCache { keeps: Keeps::State, bytes, block_size: launch.block_size, page: bytes }]
         }
-        Mixer::None => Vec::new(),
+        Mixer::CompressedLatent { head_dim, window, ratio, index_head_dim, .. } => {
+            let bytes = dtype.latent_bytes(head_dim);
+            let mut caches = vec![attention(bytes, if windows_apart { Keeps::Window(window) } else { Keeps::Everything })];
+            if let Some(ratio) = ratio {
+                let keys = index_head_dim.map_or(0, indexer_bytes);
+                caches.push(attention((bytes + keys).div_ceil(ratio), Keeps::Everything));
+            }
+            caches
+        }
+        Mixer::Shared { .. } | Mixer::Parallel { .. } | Mixer::None => Vec::new(),
     }
 }
 
