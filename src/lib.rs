@@ -3,7 +3,13 @@
 pub mod units;
 pub mod version;
 
+pub mod hint;
+
 pub mod engine;
 pub mod finding;
 pub mod model;
 pub mod plan;
+
+pub mod render;
+
+pub mod write;
