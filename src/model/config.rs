@@ -57,12 +57,29 @@ impl ModelConfig {
         layers::read(&decoder, &mut shape)?;
         shape.vision = vision::read(&root, &shape, &mut assumed)?;
         check::shape(&shape, place)?;
-        let quantization = match quantization_object(&root, &decoder)? {
+        let mut quantization = match quantization_object(&root, &decoder)? {
             Some(fields) => quantization::read(&fields)?,
             None => None,
         };
+        if let Some(found) = quantization.as_mut().filter(|found| found.experts.is_none()) {
+            quantization::add_expert_dtype(&decoder, found)?;
+        }
         let has_custom_code = root.get("auto_map").is_some();
         Ok(Self { place: place.to_owned(), shape, quantization, has_custom_code, assumed })
+    }
+
+    /// Takes the quantisation from `hf_quant_config.json`, which older ModelOpt checkpoints have beside a config.json
+    /// that says nothing of it. What config.json says counts more.
+    pub fn add_quantization(&mut self, text: &str, place: &str) -> Result<(), ConfigError> {
+        let text = json::without_python_numbers(text);
+        let value: Value = serde_json::from_str(&text).map_err(|problem| not_json(place, &problem.to_string()))?;
+        let Value::Object(map) = &value else {
+            return Err(not_json(place, "expected a JSON object"));
+        };
+        if self.quantization.is_none() {
+            self.quantization = quantization::read(&Fields::root(place, map))?;
+        }
+        Ok(())
     }
 
     /// The model that the engine builds from this file, under the name `id`.

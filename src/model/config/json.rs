@@ -41,10 +41,9 @@ mod tests {
     /// A string may say anything.
     #[test]
     fn only_bare_words_change() {
-        assert_eq!(
-            without_python_numbers(r#"{"a": [0.0, Infinity], "b": "NaN \\" NaN", "c": -Infinity}"#),
-            r#"{"a": [0.0, "Infinity"], "b": "NaN \\" NaN", "c": "-Infinity"}"#
-        );
+        let text = r#"{"a": [0.0, Infinity], "b": "NaN \" NaN", "c": -Infinity}"#;
+        let expected = r#"{"a": [0.0, "Infinity"], "b": "NaN \" NaN", "c": "-Infinity"}"#;
+        assert_eq!(without_python_numbers(text), expected);
         assert_eq!(without_python_numbers("{}"), "{}");
     }
 }

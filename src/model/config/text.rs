@@ -56,7 +56,7 @@ pub(super) fn shape(root: &Fields<'_>, decoder: &Fields<'_>, assumed: &mut Vec<S
     let model_type = root.text("model_type")?.or(decoder.text("model_type")?).unwrap_or_default().to_owned();
     let architecture = architecture.ok_or_else(|| root.absent("architectures", "a list with the name of the model's class"))?;
     let hidden = decoder.required(&["hidden_size", "n_embd", "d_model", "model_dim"])?;
-    let layers = decoder.required(&["num_hidden_layers", "n_layer", "n_layers", "num_layers"])?;
+    let layers = layers(decoder)?;
     let heads = decoder.count(&["num_attention_heads", "n_head", "n_heads", "num_heads"])?.unwrap_or(0);
     let groups = decoder.positive(&["n_head_kv", "num_kv_heads", "num_key_value_heads", "multi_query_group_num"])?;
     let family = family(root, decoder)?.filter(|family| *family != model_type);
@@ -90,6 +90,17 @@ pub(super) fn shape(root: &Fields<'_>, decoder: &Fields<'_>, assumed: &mut Vec<S
         mlp_bias: decoder.flag("mlp_bias")?.unwrap_or(false),
         ..Shape::default()
     })
+}
+
+/// The number of layers, or of the kinds that are listed layer by layer.
+fn layers(decoder: &Fields<'_>) -> Result<u64, ConfigError> {
+    let names = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
+    if let Some(layers) = decoder.positive(&names)? {
+        return Ok(layers);
+    }
+    let pattern = decoder.text("hybrid_override_pattern")?.map_or(0, |pattern| pattern.chars().count());
+    let listed = decoder.texts("layers_block_type")?.len().max(decoder.texts("layer_types")?.len());
+    if pattern.max(listed) == 0 { decoder.required(&names) } else { Ok(pattern.max(listed) as u64) }
 }
 
 /// The type of the decoder: of a multimodal model, that of the object it is described in.
