@@ -90,6 +90,10 @@ pub struct Era {
     pub communicators_before_snapshot: bool,
     /// Whether an estimate of the graphs is subtracted from the KV budget, by default.
     pub graphs_subtracted: bool,
+    /// Whether such an estimate exists at all, so that the environment can switch it on.
+    pub graphs_can_be_subtracted: bool,
+    /// Whether the V2 runner makes that estimate, too (its `profile_cudagraph_memory` returned 0 at first).
+    pub v2_runner_estimates_graphs: bool,
     /// Whether the admission check keeps one block back for the null block.
     pub null_block_reserved: bool,
     /// How the KV size is printed.
