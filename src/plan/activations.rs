@@ -1,7 +1,6 @@
 //! The activation term: the largest transient allocation of the profile run, which is either the forward pass
 //! over `max_num_batched_tokens` or the sampler over `max_num_seqs` rows of logits.
 
-use crate::engine::era::SamplerPath;
 use crate::engine::launch::{GraphMode, Launch, Runner};
 use crate::plan::budget::{Band, Input, Part, Term, TermName};
 use crate::plan::evaluate::Setting;
@@ -133,12 +132,12 @@ fn sampler(widths: &Widths, launch: &Launch, setting: &Setting<'_>, workspace: B
 /// Which constant says what the sampler takes a logit.
 fn sampler_constant(launch: &Launch, setting: &Setting<'_>) -> &'static str {
     let rows = rows(launch);
-    match (launch.runner, setting.era.sampler) {
+    match (launch.runner, setting.era.sorts_logits) {
         (Runner::V2, _) => "sampler.v2_bytes_per_logit",
-        (_, SamplerPath::TorchSort) if rows < 128 => "sampler.full_sort_bytes_per_logit",
-        (_, SamplerPath::TorchSort) => "sampler.segmented_sort_bytes_per_logit",
-        (_, SamplerPath::TopKTopPKernel) if rows < 8 && !launch.flashinfer_sampler => "sampler.full_sort_bytes_per_logit",
-        (_, SamplerPath::TopKTopPKernel) => "sampler.kernel_bytes_per_logit",
+        (_, true) if rows < 128 => "sampler.full_sort_bytes_per_logit",
+        (_, true) => "sampler.segmented_sort_bytes_per_logit",
+        (_, false) if rows < 8 && !launch.flashinfer_sampler => "sampler.full_sort_bytes_per_logit",
+        (_, false) => "sampler.kernel_bytes_per_logit",
     }
 }
 
@@ -149,7 +148,7 @@ fn kernel_buffer(rows: u64, vocabulary: u64, launch: &Launch, setting: &Setting<
     if launch.runner == Runner::V2 {
         return Bytes(12 * rows * vocabulary.div_ceil(1024));
     }
-    let kernel = setting.era.sampler == SamplerPath::TopKTopPKernel && rows >= 8 && !launch.flashinfer_sampler;
+    let kernel = !setting.era.sorts_logits && rows >= 8 && !launch.flashinfer_sampler;
     let hidden = Bytes(launch.dtype.bytes() * rows * setting.model.hidden_size);
     if kernel { hidden + Bytes(4 * vocabulary) * rows.min(multiprocessors).next_power_of_two().min(multiprocessors) } else { hidden }
 }

@@ -2,9 +2,9 @@
 
 use indexmap::IndexMap;
 
-use crate::catalog::{Bounded, Constants};
+use crate::catalog::{AccountingEra, Bounded, Constants};
 use crate::engine::arguments::Arguments;
-use crate::engine::era::{Accounting, BatchDefaults, Era};
+use crate::engine::era::{BatchDefaults, Era};
 use crate::engine::launch::{Launch, UsageContext};
 use crate::engine::resolve::{Context, Machine, resolve};
 use crate::model::spec::ModelSpec;
@@ -35,8 +35,6 @@ pub struct Setting<'a> {
     pub constants: &'a Constants,
     /// Batch defaults for this version, usage context and device.
     pub batch: BatchDefaults,
-    /// Architectures that the V2 runner takes by default.
-    pub v2_architectures: &'a [String],
     /// How the engine is started.
     pub usage: UsageContext,
     /// The environment of the engine's process.
@@ -93,7 +91,6 @@ pub fn evaluate(args: &Arguments, setting: &Setting<'_>) -> Evaluation {
         version: setting.version,
         era: setting.era,
         batch: setting.batch,
-        v2_architectures: setting.v2_architectures,
         model: setting.model,
         machine: &machine,
         usage: setting.usage,
@@ -263,7 +260,7 @@ impl<'a> Rank<'a> {
     /// The engine's own checks at start, at the high band of what is not known exactly.
     fn reasons(&self, launch: &Launch, setting: &Setting<'_>) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        let checks_start = setting.era.accounting != Accounting::DeviceUsed;
+        let checks_start = setting.era.checks_free_memory;
         if checks_start && self.requested > self.free_at_start.low {
             reasons.push(Reason {
                 code: "requested-exceeds-free".to_owned(),

@@ -1,7 +1,8 @@
 //! The KV cache: bytes a block, blocks, tokens and how many requests fit, as the engine computes them
 //! (`v1/core/kv_cache_utils.py`, `v1/kv_cache_interface.py`).
 
-use crate::engine::era::{Era, PrintedTokens};
+use crate::catalog::PrintedTokens;
+use crate::engine::era::Era;
 use crate::engine::launch::Launch;
 use crate::model::spec::{Layer, Mixer, ModelSpec, Span};
 use crate::plan::budget::KvCache;
@@ -245,14 +246,14 @@ impl Layout {
         let by_groups = blocks / groups.max(1) * smallest_block * self.decode_context;
         let max_concurrency = match era.printed_tokens {
             PrintedTokens::Blocks => by_blocks as f64 / launch.max_model_len.max(1) as f64,
-            PrintedTokens::BlocksByGroups | PrintedTokens::Concurrency => blocks as f64 / request_blocks as f64,
+            PrintedTokens::BlocksPerGroup | PrintedTokens::ConcurrencyTimesLength => blocks as f64 / request_blocks as f64,
         };
         KvCache {
             bytes: self.pool_block * blocks,
             tokens: match era.printed_tokens {
                 PrintedTokens::Blocks => by_blocks,
-                PrintedTokens::BlocksByGroups => by_groups,
-                PrintedTokens::Concurrency => (max_concurrency * launch.max_model_len as f64) as u64,
+                PrintedTokens::BlocksPerGroup => by_groups,
+                PrintedTokens::ConcurrencyTimesLength => (max_concurrency * launch.max_model_len as f64) as u64,
             },
             blocks,
             block_size: self.block_size,

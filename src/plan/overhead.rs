@@ -1,7 +1,7 @@
 //! What lies outside weights, cache, activations and graphs: the CUDA context and communicators, what libraries
 //! take beside torch, and what torch's allocator keeps after start.
 
-use crate::engine::era::Accounting;
+use crate::catalog::AccountingEra;
 use crate::engine::launch::{GraphMode, Launch, Offload, Runner};
 use crate::plan::activations::{peaks, rows};
 use crate::plan::budget::{Band, Input, Part, Term, TermName};
@@ -18,14 +18,15 @@ pub fn context(launch: &Launch, setting: &Setting<'_>) -> Term {
     let mut size = context;
     let mut inputs = vec![setting.constant_input("context")];
     let mut parts = vec![Part { name: "CUDA context".to_owned(), bytes: context.expected }];
-    if launch.parallel.devices() > 1 && (setting.era.communicators_before_snapshot || setting.era.accounting == Accounting::DeviceUsed) {
+    if launch.parallel.devices() > 1 && (setting.era.communicators_before_snapshot || setting.era.accounting == AccountingEra::DeviceInUse)
+    {
         let name = communicator(setting);
         let communicators = setting.mebibytes(name);
         size = size + communicators;
         inputs.push(setting.constant_input(name));
         parts.push(Part { name: "NCCL and custom all-reduce".to_owned(), bytes: communicators.expected });
     }
-    let inside = setting.era.accounting == Accounting::DeviceUsed;
+    let inside = setting.era.accounting == AccountingEra::DeviceInUse;
     Term {
         name: TermName::Context,
         size,
@@ -62,7 +63,7 @@ pub fn non_torch(launch: &Launch, setting: &Setting<'_>, weights: &Weights) -> T
     if launch.parallel.devices() > 1 {
         let name = "non_torch.collectives";
         add(name, "collectives' first use", setting.mebibytes(name), setting.constant_input(name));
-        if !setting.era.communicators_before_snapshot && setting.era.accounting != Accounting::DeviceUsed {
+        if !setting.era.communicators_before_snapshot && setting.era.accounting != AccountingEra::DeviceInUse {
             let name = communicator(setting);
             add(name, "NCCL and custom all-reduce", setting.mebibytes(name), setting.constant_input(name));
         }
