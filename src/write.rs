@@ -13,8 +13,9 @@ use tempfile::NamedTempFile;
 
 use crate::hint::Hint;
 use crate::render::ArtifactKind;
+use crate::render::templates::sha256;
 use crate::render::validate::Validated;
-use crate::write::manifest::{Manifest, digest};
+use crate::write::manifest::Manifest;
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,19 +49,19 @@ pub fn write(directory: &Path, files: &Validated) -> Result<Vec<Written>, WriteE
     for artifact in files.artifacts() {
         let name = artifact.kind.file_name();
         let path = directory.join(name);
-        let new = digest(artifact.text.as_bytes());
+        let new = sha256(artifact.text.as_bytes());
         let old = read_ours(&path)?;
         let change = match &old {
             None => Change::Created,
-            Some(old) if digest(old) == new => Change::Unchanged,
-            Some(old) if manifest.knows(name, &digest(old)) => Change::Updated,
+            Some(old) if sha256(old) == new => Change::Unchanged,
+            Some(old) if manifest.knows(name, &sha256(old)) => Change::Updated,
             Some(_) => {
                 changed.push(path);
                 continue;
             }
         };
         if let Some(old) = &old {
-            manifest.record(name, digest(old));
+            manifest.record(name, sha256(old));
         }
         manifest.record(name, new);
         if change != Change::Unchanged {
@@ -242,5 +243,37 @@ impl Hint for WriteError {
                 _ => "choose a directory that you may write; nothing was written".to_owned(),
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(path: PathBuf, text: &str, old: Option<&str>) -> Pending {
+        Pending { path, text: text.as_bytes().to_vec(), mode: 0o644, old: old.map(|old| old.as_bytes().to_vec()) }
+    }
+
+    #[test]
+    fn a_move_that_fails_undoes_those_before_it() -> io::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let (kept, new, blocked) = (directory.path().join("kept"), directory.path().join("new"), directory.path().join("blocked"));
+        fs::write(&kept, "before")?;
+        fs::create_dir(&blocked)?;
+        let files = vec![pending(kept.clone(), "after", Some("before")), pending(new, "new", None), pending(blocked, "x", None)];
+        assert!(replace_all(directory.path(), files).is_err());
+        assert_eq!(fs::read_to_string(&kept)?, "before");
+        let names: Vec<_> = fs::read_dir(directory.path())?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_system_says_is_said_in_words() {
+        for (kind, words) in [(io::ErrorKind::StorageFull, "the disk is full"), (io::ErrorKind::PermissionDenied, "no permission")] {
+            let error = WriteError::io(Path::new("out"), kind.into());
+            assert_eq!(error.to_string(), format!("`out` cannot be written: {words}"));
+            assert!(error.hint().is_some());
+        }
     }
 }

@@ -10,6 +10,8 @@ use crate::version::Version;
 
 /// The port that the server listens on unless told otherwise: vLLM's own.
 pub const DEFAULT_PORT: u16 = 8000;
+/// The variable that chooses GPUs by the host's numbers, which mean nothing inside a container.
+pub const GPU_CHOICE: &str = "CUDA_VISIBLE_DEVICES";
 /// The user of the container unless told otherwise; any but root will do.
 pub const DEFAULT_UID: u32 = 1000;
 
@@ -64,13 +66,20 @@ impl RenderOptions {
             install: Install::Image,
             uid: DEFAULT_UID,
             service: ServiceName::default(),
-            gpus: GpuSelection::Any,
+            gpus: chosen_gpus(plan),
             target_driver: plan.devices.driver.clone(),
             api_key: true,
             hub_token: false,
             negatable: BTreeSet::new(),
         }
     }
+}
+
+/// The GPUs that the plan's environment names, if it names as many as it is for.
+fn chosen_gpus(plan: &Plan) -> GpuSelection {
+    let Some(variable) = plan.env.get(GPU_CHOICE) else { return GpuSelection::Any };
+    let names: Vec<String> = variable.value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if names.len() as u64 == plan.devices.count { GpuSelection::These(names) } else { GpuSelection::Any }
 }
 
 /// Whether an environment variable says yes, as vLLM and the hub clients read it.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::write::{WriteError, read_ours};
 
@@ -57,9 +56,4 @@ impl Manifest {
         text.push('\n');
         text
     }
-}
-
-/// The digest of a file's content.
-pub fn digest(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,7 +11,7 @@ use crate::render::vllm::environment::is_secret;
 /// Fails unless the file sets the plan's variables, those of the container, and no secret.
 pub fn check(reader: Reader, text: &str, plan: &Plan, context: &Context) -> Result<(), ValidateError> {
     let read = parse(text).map_err(|problem| reader.error(Problem::Syntax(problem)))?;
-    let own: Vec<_> = context.environment.iter().filter(|line| !line.planned).map(|line| line.name.as_str()).collect();
+    let own: Vec<_> = context.environment.iter().filter(|line| !line.planned || !line.set).map(|line| line.name.as_str()).collect();
     for (name, variable) in plan.env.iter().filter(|(name, _)| !is_secret(name) && !own.contains(&name.as_str())) {
         reader.same(name, &Value::from(variable.value.clone()), &read.get(name).cloned().map_or(Value::Null, Value::from))?;
     }
