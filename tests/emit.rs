@@ -273,7 +273,7 @@ const HOSTILE: [&str; 25] = [
 
 #[test]
 fn hostile_values_survive_every_format() {
-    for hostile in HOSTILE {
+    for (place, hostile) in HOSTILE.into_iter().enumerate() {
         let mut plan = sample::eight_billion();
         plan.model.id = format!("m {hostile}");
         plan.args.set("tokenizer", hostile);
@@ -284,7 +284,7 @@ fn hostile_values_survive_every_format() {
         plan.interpretations[0].given = hostile.to_owned();
         let mut options = RenderOptions::for_plan(&plan);
         options.model = ModelSource::directory(&format!("/data/{hostile}"));
-        emit(&plan, &options);
+        keep(&format!("hostile-{place}"), &emit(&plan, &options));
     }
 }
 
