@@ -9,10 +9,11 @@ mod sample;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use gpudoctor::catalog::Catalog;
 use gpudoctor::engine::yaml::read_arguments;
 use gpudoctor::hint::Hint;
 use gpudoctor::plan::outcome::{EnvironmentVariable, Plan, Verdict};
-use gpudoctor::render::options::{GpuSelection, Install, ModelSource, RenderOptions};
+use gpudoctor::render::options::{GpuSelection, Install, ModelSource, RenderOptions, negatable_flags};
 use gpudoctor::render::validate::{Validated, validate};
 use gpudoctor::render::{ArtifactKind, render};
 use gpudoctor::write::{Change, WriteError, write};
@@ -66,7 +67,8 @@ fn a_plan_with_offload_reads_back() {
 fn json_flags_lists_and_false_read_back() {
     let plan = sample::eight_billion();
     let mut options = RenderOptions::for_plan(&plan);
-    options.negatable = BTreeSet::from(["async-scheduling".to_owned()]);
+    let catalog = Catalog::builtin();
+    options.negatable = negatable_flags(catalog.engine("vllm").unwrap(), &plan.engine.version);
     let files = emit(&plan, &options);
     let serve = text(&files, ArtifactKind::EngineConfig);
     assert!(serve.contains("\nno-async-scheduling: true\n"), "engines drop `false` silently: {serve}");

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
+use crate::catalog::Engine;
 use crate::plan::outcome::Plan;
 use crate::version::Version;
 
@@ -41,7 +42,7 @@ pub struct RenderOptions {
     /// Whether the hub asks for a token (gated models); it comes from a secret too.
     pub hub_token: bool,
     /// Flags of this engine version that have a `--no-` form. A configuration file cannot say `false` to all
-    /// engine versions, so `false` is written as the flag's `no-` form where there is one.
+    /// engine versions, so `false` is written as the flag's `no-` form where there is one: [`negatable_flags`].
     pub negatable: BTreeSet<String>,
 }
 
@@ -73,6 +74,12 @@ impl RenderOptions {
             negatable: BTreeSet::new(),
         }
     }
+}
+
+/// The flags with a `--no-` form in `version`, which must be one whose source was read.
+pub fn negatable_flags(engine: &Engine, version: &Version) -> BTreeSet<String> {
+    let negatable = engine.flags_for(version).filter(|flag| flag.at(version).is_some_and(|span| span.negatable));
+    negatable.map(|flag| flag.name.clone()).collect()
 }
 
 /// The GPUs that the plan's environment names, if it names as many as it is for.

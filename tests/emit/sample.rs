@@ -117,6 +117,7 @@ fn spec(id: &str) -> ModelSpec {
         hidden_size: 8192,
         vocab_size: 128_256,
         context_length: 131_072,
+        default_context_length: 131_072,
         tie_word_embeddings: false,
         rotary: None,
         layers: vec![],
@@ -125,6 +126,7 @@ fn spec(id: &str) -> ModelSpec {
         quantization: None,
         multimodal: false,
         needs_remote_code: false,
+        recurrent_dtype: None,
         assumed: vec!["the AWQ checkpoint quantises every linear layer".to_owned()],
     }
 }
@@ -141,6 +143,7 @@ fn devices() -> Devices {
         host_link: None,
         tflops_16bit: None,
         nvlink: false,
+        multiprocessors: None,
         driver: None,
         assumed: vec![],
     }
