@@ -43,7 +43,8 @@ fn snapshot(cache: &Path, id: &HubId) -> Option<PathBuf> {
     let revision = id.revision.as_deref().unwrap_or("main");
     let commit = read_text(&model.join("refs").join(revision), REFERENCE_LIMIT).ok();
     let commit = commit.as_deref().map_or(revision, str::trim);
-    let is_plain = !commit.is_empty() && commit.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) && !commit.starts_with('.');
+    let is_plain =
+        !commit.is_empty() && commit.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')) && !commit.starts_with('.');
     Some(model.join("snapshots").join(commit)).filter(|path| is_plain && path.is_dir())
 }
 

@@ -10,7 +10,7 @@ use ureq::{Agent, Body, Proxy};
 use super::FetchError;
 use super::failure::transport_error;
 use super::prefix::read_small;
-use super::settings::{Hub, HubSettings};
+use super::settings::{Deadlines, Hub, HubSettings};
 
 /// Redirects that are followed for one request.
 const REDIRECT_LIMIT: usize = 8;
@@ -29,7 +29,7 @@ pub(super) struct Answer {
     pub(super) host: String,
     pub(super) headers: ureq::http::HeaderMap,
     body: Body,
-    deadline: Duration,
+    deadlines: Deadlines,
 }
 
 impl<'a> Client<'a> {
@@ -88,6 +88,7 @@ impl<'a> Client<'a> {
         }
         let proxy = self.settings.proxies.for_host(uri.scheme_str().unwrap_or_default(), &host);
         let proxy = proxy.map(Proxy::new).transpose().map_err(failed)?;
+        let through_proxy = proxy.is_some();
         let mut request = self.agent.get(uri).config().proxy(proxy).timeout_global(Some(deadline)).build();
         if let Some((first, last)) = range {
             request = request.header(header::RANGE, format!("bytes={first}-{last}"));
@@ -95,8 +96,8 @@ impl<'a> Client<'a> {
         if let Some((name, value)) = self.credentials(uri)? {
             request = request.header(name, value);
         }
-        let (parts, body) = request.call().map_err(failed)?.into_parts();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body, deadline: self.settings.deadlines.request, host })
+        let (parts, body) = request.call().map_err(|problem| behind_proxy(failed(problem), through_proxy))?.into_parts();
+        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body, deadlines: self.settings.deadlines, host })
     }
 
     /// The token, for the hub itself only, and only where nobody can listen.
@@ -124,20 +125,11 @@ impl<'a> Client<'a> {
 
 impl Answer {
     /// At most `limit` bytes of the body; the rest is never asked for.
-    pub(super) fn read(mut self, limit: u64, deadlines: super::Deadlines) -> Result<Vec<u8>, FetchError> {
+    pub(super) fn read(mut self, limit: u64) -> Result<Vec<u8>, FetchError> {
         let mut bytes = Vec::new();
-        let begun = Instant::now();
-        let mut reader = self.body.as_reader().take(limit);
-        loop {
-            let before = bytes.len();
-            let chunk = reader.by_ref().take(256 << 10).read_to_end(&mut bytes);
-            chunk.map_err(|problem| transport_error(&self.host, deadlines, problem.into()))?;
-            if bytes.len() == before {
-                return Ok(bytes);
-            }
-            if begun.elapsed() > self.deadline {
-                return Err(transport_error(&self.host, deadlines, ureq::Error::Timeout(ureq::Timeout::Global)));
-            }
+        match self.body.as_reader().take(limit).read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(problem) => Err(transport_error(&self.host, self.deadlines, problem.into())),
         }
     }
 
@@ -147,6 +139,14 @@ impl Answer {
 
     pub(super) fn is_html(&self) -> bool {
         self.header("content-type").is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+    }
+}
+
+/// Where a proxy is in use, it is the proxy that does not resolve or connect.
+fn behind_proxy(problem: FetchError, through_proxy: bool) -> FetchError {
+    match problem {
+        FetchError::UnknownHost { host } | FetchError::BrokenConnection { host, .. } if through_proxy => FetchError::ProxyFailure { host },
+        problem => problem,
     }
 }
 

@@ -74,7 +74,8 @@ pub(super) fn chosen(place: &str, names: &[String], wanted: Option<&str>) -> Res
     let mut files = models(names);
     if let Some(wanted) = wanted {
         let wanted = wanted.to_ascii_lowercase();
-        let is_wanted = |file: &str| file.to_ascii_lowercase().trim_end_matches(".gguf").split(['.', '/']).any(|part| names_it(part, &wanted));
+        let is_wanted =
+            |file: &str| file.to_ascii_lowercase().trim_end_matches(".gguf").split(['.', '/']).any(|part| names_it(part, &wanted));
         let found: Vec<String> = files.iter().filter(|file| file.eq_ignore_ascii_case(&wanted) || is_wanted(file)).cloned().collect();
         if found.is_empty() {
             return Err(FetchError::MissingGguf { place: place.to_owned(), wanted, files });

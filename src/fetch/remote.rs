@@ -47,7 +47,7 @@ impl<'a> Repository<'a> {
         }
         let host = answer.host.clone();
         let is_html = answer.is_html();
-        let bytes = answer.read(limit + 1, self.client.settings().deadlines)?;
+        let bytes = answer.read(limit + 1)?;
         if is_html || bytes.trim_ascii_start().starts_with(b"<") {
             return Err(FetchError::HtmlAnswer { host });
         }
@@ -97,7 +97,6 @@ impl Prefix for RemoteFile<'_> {
             return Ok(());
         }
         let Repository { client, id } = self.repository;
-        let deadlines = client.settings().deadlines;
         let answer = client.get(&self.path, Some((known, length - 1)))?;
         if answer.is_html() && answer.status < 300 {
             return Err(FetchError::HtmlAnswer { host: answer.host });
@@ -109,11 +108,11 @@ impl Prefix for RemoteFile<'_> {
                     return Err(FetchError::UnexpectedStatus { host: answer.host, status: 206 });
                 }
                 self.size = size.or(self.size);
-                self.bytes.extend(answer.read(length - known, deadlines)?);
+                self.bytes.extend(answer.read(length - known)?);
             }
             200 => {
                 self.size = answer.header("content-length").and_then(|size| size.parse().ok()).or(self.size);
-                self.bytes = answer.read(length, deadlines)?;
+                self.bytes = answer.read(length)?;
             }
             416 => self.size = Some(known),
             _ => return Err(refusal(client, id, &answer).unwrap_or(FetchError::MissingFile { place: self.place.clone() })),
