@@ -117,6 +117,7 @@ pub fn effective_quantization(model: &ModelSpec, launch: &Launch) -> Option<Chec
         nested: false,
         format: four_bits.then(|| "nf4".to_owned()),
         skipped_modules: Vec::new(),
+        experts: None,
         quantized_head: false,
         method,
     })
@@ -164,10 +165,10 @@ fn group_layouts(group: &TensorGroup, quantization: Option<&CheckpointQuantizati
     let plain = Layouts { stored: plain, resident: plain, repacked: false };
     let Some(quantization) = quantization else { return plain };
     let loader = settings.loader;
-    let skipped = quantization.skipped_modules.iter().any(|module| skips(module, &group.name));
+    let skipped = quantization.skips(&group.name);
     match group.role {
         Role::Linear(_) if !skipped && !settings.plain_dense => layouts(quantization, loader, false),
-        Role::Expert(_) if !skipped => layouts(quantization, loader, true),
+        Role::Expert(_) if !skipped => layouts(quantization.experts.as_deref().unwrap_or(quantization), loader, true),
         Role::Head if quantization.quantized_head && !skipped => layouts(quantization, loader, false),
         _ => plain,
     }
@@ -176,16 +177,6 @@ fn group_layouts(group: &TensorGroup, quantization: Option<&CheckpointQuantizati
 /// What torch allocates for a tensor: while loading, blocks of 20 MiB and more are whole multiples of 2 MiB.
 fn allocated(bytes: u64, era: &Era) -> u64 {
     if era.rounds_large_tensors && bytes >= 20 << 20 { bytes.next_multiple_of(2 << 20) } else { bytes.next_multiple_of(512) }
-}
-
-/// Whether `module`, as a checkpoint names modules to skip, covers the tensor group `name`.
-fn skips(module: &str, name: &str) -> bool {
-    let module = module.trim_start_matches("re:").trim_start_matches("model.").trim_matches(['.', '*', '^', '$']);
-    !module.is_empty()
-        && (name == module
-            || name.ends_with(&format!(".{module}"))
-            || name.starts_with(&format!("{module}."))
-            || name.contains(&format!(".{module}.")))
 }
 
 /// Which pieces go to host memory.
