@@ -11,3 +11,7 @@ pub mod plan;
 pub mod render;
 pub mod fetch;
 pub mod write;
+pub mod report;
+pub mod error;
+pub mod cli;
+pub mod commands;
