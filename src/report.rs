@@ -9,6 +9,8 @@ pub mod github;
 pub mod json;
 pub mod layout;
 pub mod markdown;
+#[cfg(test)]
+mod sample;
 pub mod style;
 pub mod text;
 pub mod verdict;

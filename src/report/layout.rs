@@ -77,14 +77,15 @@ pub fn size(bytes: Bytes) -> String {
     if gib >= 10.0 && gib.fract() != 0.0 { format!("{gib:.1} GiB") } else { bytes.to_string() }
 }
 
-/// A rate with two significant digits or more: `0.35`, `1.4`, `61`.
+/// A rate with at most two significant digits: `0.35`, `0.7`, `1.4`, `61`.
 pub fn rate(number: f64) -> String {
     if number >= 9.95 {
         format!("{number:.0}")
     } else if number >= 0.995 {
         format!("{number:.1}")
     } else {
-        format!("{number:.2}")
+        let text = format!("{number:.2}");
+        if number >= 0.095 { text.trim_end_matches('0').to_owned() } else { text }
     }
 }
 

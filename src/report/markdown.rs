@@ -75,3 +75,15 @@ fn validation(plan: &Plan) -> String {
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace('\n', " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_report_is_a_page() {
+        let view = View { alternatives: true, rejected: true, ..View::default() };
+        snapbox::assert_data_eq!(render(&sample::plan(), &view), snapbox::file!["markdown/plan.md"].raw());
+    }
+}

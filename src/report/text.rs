@@ -37,7 +37,7 @@ fn interpretations(plan: &Plan, width: usize) -> String {
     for line in &plan.interpretations {
         let first = format!("{} = ", layout::pad(&line.given, widest));
         let rest = " ".repeat(layout::columns(&first));
-        let instead = line.instead.as_ref().map_or_else(String::new, |instead| format!(" ({instead})"));
+        let instead = line.instead.as_ref().map_or_else(String::new, |instead| format!("; {instead}"));
         lines.push(wrap(&format!("{}{}", line.meaning, instead), &first, &rest, width));
     }
     let assumed = plan.model.assumed.iter().chain(&plan.devices.assumed);
@@ -51,7 +51,7 @@ fn engine(plan: &Plan) -> String {
     let name = if engine.name == "vllm" { "vLLM" } else { &engine.name };
     let capability = engine.min_compute_capability;
     format!(
-        "{name} {}, torch {}, CUDA {}: needs driver {} or newer, compute capability {}.{} or newer",
+        "{name} {}, torch {}, CUDA {}: needs driver ≥ {}, compute capability ≥ {}.{}",
         engine.version,
         engine.torch,
         engine.cuda,
@@ -90,4 +90,36 @@ fn validation(plan: &Plan, width: usize) -> Option<String> {
         lines.push(wrap(&line.statement, &first, &rest, width));
     }
     Some(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn plain(plan: &Plan, view: &View) -> String {
+        anstream::adapter::strip_str(&render(plan, view)).to_string()
+    }
+
+    #[test]
+    fn the_report_of_a_plan_reads_from_the_answer_down() {
+        let view = View { width: 100, next_steps: true, ..View::default() };
+        snapbox::assert_data_eq!(plain(&sample::plan(), &view), snapbox::file!["text/plan.txt"].raw());
+    }
+
+    #[test]
+    fn findings_come_first_when_a_configuration_is_judged() {
+        let view = View { width: 100, judged: true, ..View::default() };
+        snapbox::assert_data_eq!(plain(&sample::plan(), &view), snapbox::file!["text/judged.txt"].raw());
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [60, 80, 100] {
+            let view = View { width, alternatives: true, rejected: true, next_steps: true, ..View::default() };
+            for line in plain(&sample::plan(), &view).lines() {
+                assert!(layout::columns(line) <= width, "{width}: {line}");
+            }
+        }
+    }
 }

@@ -68,3 +68,28 @@ fn speeds(plan: &Plan) -> Option<String> {
 fn link(decode: &Decode) -> Option<&str> {
     decode.host_link.as_deref().map(|link| link.split(" x").next().unwrap_or(link))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn each_verdict_is_one_sentence() {
+        let mut plan = sample::plan();
+        assert_eq!(
+            sentence(&plan),
+            "Fits, with 33.1 GiB of the weights in host memory: about 1.4 tokens/s on PCIe 5.0, 0.7 on 4.0, 0.35 on 3.0."
+        );
+        plan.verdict = Verdict::DoesNotFit;
+        assert_eq!(sentence(&plan), "Does not fit: short by 31.5 GiB.");
+        plan.verdict = Verdict::Invalid;
+        assert_eq!(sentence(&plan), "Does not start as it is: without offload it is 31.5 GiB short.");
+        plan.findings[0].severity = Severity::Error;
+        assert_eq!(sentence(&plan), "Does not start as it is: 1 error.");
+        plan.verdict = Verdict::Fits;
+        plan.performance.decode.truncate(1);
+        plan.performance.decode[0].host_link = None;
+        assert_eq!(sentence(&plan), "Fits: nvidia-smi will show 6.95 GiB of 7 GiB; about 1.4 tokens/s for one request.");
+    }
+}

@@ -348,3 +348,49 @@ pub fn schema() -> Value {
     schema.insert("title".to_owned(), SCHEMA.into());
     schema.to_value()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_report_is_the_contract() {
+        let text = render(&sample::plan(), &View::default(), 0).unwrap();
+        snapbox::assert_data_eq!(text, snapbox::file!["plan/sample.json"]);
+    }
+
+    #[test]
+    fn the_contract_has_every_field_of_the_design() {
+        let report = serde_json::to_value(PlanReport::from(&sample::plan())).unwrap();
+        let missing = |pointer: &&str| report.pointer(pointer).is_none();
+        let wanted = [
+            "/schema",
+            "/verdict",
+            "/reasons/0/short_by_bytes",
+            "/model/source",
+            "/model/assumed",
+            "/engine/version",
+            "/devices/0/memory_bytes",
+            "/devices/0/assumed",
+            "/launch/args",
+            "/launch/env",
+            "/launch/command",
+            "/budget/memory_total_bytes",
+            "/budget/requested_bytes",
+            "/budget/terms/0/inside_requested",
+            "/budget/kv_cache/max_concurrency",
+            "/budget/device_used_bytes",
+            "/budget/host_memory_bytes",
+            "/performance/basis",
+            "/performance/decode/0/bound_by",
+            "/alternatives",
+            "/rejected/0/code",
+            "/artifacts",
+            "/validation/0/holds",
+            "/findings/0/evidence/0/source",
+        ];
+        let missing: Vec<&str> = wanted.into_iter().filter(missing).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

@@ -49,7 +49,9 @@ fn kv_note(cache: &KvCache) -> String {
 fn used_row(plan: &Plan, budget: &Budget, width: usize) -> String {
     let (used, limit) = (budget.device_used, plan.devices.limit);
     let share = if limit == Bytes::ZERO { 0.0 } else { used.expected.gib() / limit.gib() };
-    let of = format!("of {} {} {:.0} %", gib(limit), bar(share, 20), share * 100.0);
+    let percent = format!("{:.0} %", share * 100.0);
+    let bar = if width >= 80 { format!("{} ", bar(share, 20)) } else { String::new() };
+    let of = format!("of {} {bar}{percent}", gib(limit));
     row("nvidia-smi will show", &gib(used.expected), &gib(used.high), &of, width)
 }
 
