@@ -8,6 +8,7 @@ use clap::Parser;
 use crate::cli::{Cli, Command};
 
 pub mod complete;
+pub mod explain;
 pub mod output;
 pub mod plan;
 
@@ -27,7 +28,7 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
     output::choose_colour(cli.color);
     let done = match &cli.command {
         Command::Plan(command) => plan::run(command),
-        Command::Explain(_) => Err(crate::error::Error::internal("`explain` is not ready")),
+        Command::Explain(command) => explain::run(command),
         Command::Completions { shell } => complete::completions(*shell),
         Command::Man => complete::manual_page(),
     };

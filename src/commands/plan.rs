@@ -1,11 +1,10 @@
 //! `plan`: resolve the names, plan or judge, write the files, report.
 
-use crate::cli::{FailOn, Format, OutputOptions, PlanCommand};
+use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
 use crate::commands::output;
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::finding::Severity;
 use crate::plan::outcome::Plan;
-use crate::plan::request::Subject;
 use crate::report::{View, github, json, markdown, text};
 
 /// Runs `gpudoctor plan`.
@@ -13,18 +12,25 @@ use crate::report::{View, github, json, markdown, text};
 /// # Errors
 /// When the request is not understood, something it names cannot be read, or a file cannot be written.
 pub fn run(command: &PlanCommand) -> Result<u8, Error> {
-    let request = command.request.request()?;
-    let judged = matches!(request.subject, Subject::Configuration { .. });
-    let plan: Plan = Err(Error::internal("the planner is not there"))?;
+    let plan = make(&command.request)?;
     let view = View {
         width: output::width(),
-        judged,
+        judged: command.request.config.is_some(),
         alternatives: command.output.alternatives,
         rejected: command.output.rejected,
         next_steps: true,
         written: Vec::new(),
     };
     report(&plan, &view, &command.output)
+}
+
+/// The plan that these options ask for.
+///
+/// # Errors
+/// When the request is not understood, or when something it names cannot be read.
+pub fn make(options: &RequestOptions) -> Result<Plan, Error> {
+    let request = options.request()?;
+    Err(Error::internal(format!("the planner is not wired in: {:?}", request.subject)))
 }
 
 /// Prints the report and returns the exit code.
