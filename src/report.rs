@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use crate::render::ArtifactKind;
+
 pub mod command;
 pub mod github;
 pub mod json;
@@ -37,6 +39,6 @@ pub struct View {
 pub struct WrittenFile {
     /// Where.
     pub path: PathBuf,
-    /// What it is: `serve`, `env`, `dockerfile`, `compose`, `kubernetes`, `plan`.
-    pub kind: String,
+    /// What it is for.
+    pub kind: ArtifactKind,
 }

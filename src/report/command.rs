@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::plan::outcome::Plan;
+use crate::render::vllm::environment::is_secret;
 
 /// The command in words that belong on one line together: the variables, the program, one word group a flag.
 pub fn words(plan: &Plan) -> Vec<String> {
@@ -26,7 +27,7 @@ const MASK: &str = "***";
 
 /// The value of `flag` as it may be shown.
 pub fn shown(flag: &str, value: &Value) -> Value {
-    if matches!(flag, "api-key" | "hf-token") && !matches!(value, Value::Bool(_) | Value::Null) {
+    if matches!(flag, "api-key" | "hf-token" | "ssl-keyfile-password") && !matches!(value, Value::Bool(_) | Value::Null) {
         Value::String(MASK.to_owned())
     } else {
         value.clone()
@@ -35,8 +36,7 @@ pub fn shown(flag: &str, value: &Value) -> Value {
 
 /// The value of an environment variable as it may be shown.
 pub fn shown_variable<'a>(name: &str, value: &'a str) -> &'a str {
-    let secret = ["TOKEN", "KEY", "SECRET", "PASSWORD"].iter().any(|end| name.to_ascii_uppercase().ends_with(end));
-    if secret { MASK } else { value }
+    if is_secret(name) { MASK } else { value }
 }
 
 fn option(flag: &str, value: &Value) -> String {

@@ -101,14 +101,6 @@ pub fn parameters(number: u64) -> String {
     }
 }
 
-/// A bar of `cells` columns that is full by `share`, in eighths of a column.
-pub fn bar(share: f64, cells: usize) -> String {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let filled = (share.clamp(0.0, 1.0) * cells as f64 * 8.0).round() as usize;
-    let text = format!("{}{}", "█".repeat(filled / 8), EIGHTHS.get(filled % 8).copied().unwrap_or_default());
-    pad(&text, cells)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,12 +124,5 @@ mod tests {
         assert_eq!([parameters(70_553_706_496), parameters(596_049_920)], ["70.6 B", "596 M"]);
         assert_eq!([counted(1, "error"), counted(2, "error")], ["1 error", "2 errors"]);
         assert_eq!([size(Bytes::from_gib(33.12)), size(Bytes(7 << 30))], ["33.1 GiB", "7 GiB"]);
-    }
-
-    #[test]
-    fn a_bar_is_as_long_as_its_cells() {
-        assert_eq!(bar(0.5, 4), "██  ");
-        assert_eq!(bar(2.0, 2), "██");
-        assert_eq!(bar(0.03, 4), "▏   ");
     }
 }

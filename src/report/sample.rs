@@ -4,7 +4,8 @@ use indexmap::IndexMap;
 
 use crate::engine::arguments::Arguments;
 use crate::finding::{Evidence, Finding, Fix, Severity};
-use crate::model::spec::{Dtype, ModelSpec, Origin, ParameterCount};
+use crate::model::config::ModelConfig;
+use crate::model::spec::ModelSpec;
 use crate::plan::budget::{Band, Budget, Input, KvCache, Part, Term, TermName};
 use crate::plan::outcome::{
     Alternative, Bound, Decision, Decode, Devices, EngineRelease, EnvironmentVariable, Interpretation, Performance, Plan, Reason, Rejected,
@@ -101,25 +102,13 @@ fn finding() -> Finding {
 }
 
 fn model() -> ModelSpec {
-    ModelSpec {
-        id: "deepseek-ai/DeepSeek-R1-Distill-Llama-70B".to_owned(),
-        origin: Origin::Catalogue { file: "rules/models/llama.toml".to_owned() },
-        architecture: "LlamaForCausalLM".to_owned(),
-        model_type: "llama".to_owned(),
-        dtype: Dtype::Bfloat16,
-        hidden_size: 8192,
-        vocab_size: 128_256,
-        context_length: 131_072,
-        tie_word_embeddings: false,
-        rotary: None,
-        layers: Vec::new(),
-        tensors: Vec::new(),
-        parameters: ParameterCount { total: 70_553_706_496, active: 70_553_706_496 },
-        quantization: None,
-        multimodal: false,
-        needs_remote_code: false,
-        assumed: Vec::new(),
-    }
+    let config = serde_json::json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "hidden_size": 8192,
+        "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 128,
+        "intermediate_size": 28672, "vocab_size": 128_256, "max_position_embeddings": 131_072, "tie_word_embeddings": false,
+    });
+    let config = ModelConfig::from_json(&config.to_string(), "config.json").unwrap();
+    config.spec("deepseek-ai/DeepSeek-R1-Distill-Llama-70B").unwrap()
 }
 
 fn devices() -> Devices {

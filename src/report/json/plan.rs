@@ -326,8 +326,8 @@ pub struct Validation {
 pub struct Artifact {
     /// Where.
     pub path: String,
-    /// What it is.
-    pub kind: String,
+    /// `engine_config`, `environment`, `dockerfile`, `compose`, `kubernetes` or `explanation`.
+    pub kind: &'static str,
 }
 
 /// The report as JSON, indented. Ends with a line break.
@@ -337,8 +337,7 @@ pub struct Artifact {
 pub fn render(plan: &outcome::Plan, view: &View, exit_code: u8) -> Result<String, serde_json::Error> {
     let mut report = PlanReport::from(plan);
     report.exit_code = exit_code;
-    report.artifacts =
-        view.written.iter().map(|file| Artifact { path: file.path.display().to_string(), kind: file.kind.clone() }).collect();
+    report.artifacts = view.written.iter().map(|file| Artifact { path: file.path.display().to_string(), kind: file.kind.id() }).collect();
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }
 

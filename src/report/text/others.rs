@@ -3,6 +3,7 @@
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use crate::plan::outcome::{Alternative, Plan};
+use crate::render::ArtifactKind;
 use crate::report::layout::{count, counted, gib, rate, size, wrap};
 use crate::report::{View, style};
 
@@ -72,7 +73,7 @@ pub(super) fn next_steps(plan: &Plan, view: &View, width: usize) -> String {
     if !view.written.is_empty() {
         let paths: Vec<String> = view.written.iter().map(|file| file.path.display().to_string()).collect();
         lines.push(wrap(&format!("Wrote {}", paths.join(" ")), "", "      ", width));
-        if let Some(compose) = view.written.iter().find(|file| file.kind == "compose") {
+        if let Some(compose) = view.written.iter().find(|file| file.kind == ArtifactKind::Compose) {
             lines.push(format!("Start it:  {}", style::literal(&format!("docker compose -f {} up", compose.path.display()))));
         }
     }
