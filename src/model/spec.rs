@@ -374,8 +374,10 @@ pub struct CheckpointQuantization {
     pub nested: bool,
     /// The data format where the method has several: `nf4`, `fp4`, `nvfp4`, `mxfp4`, `int4`, `e4m3`.
     pub format: Option<String>,
-    /// Modules that stay in 16 bit, as the checkpoint names them.
+    /// Modules that stay in 16 bit, as the checkpoint names them: [`Self::skips`] compares them.
     pub skipped_modules: Vec<String>,
+    /// How the routed experts are quantised, where it is not as the rest (DeepSeek V4).
+    pub experts: Option<Box<Self>>,
     /// Whether the head is quantised too.
     pub quantized_head: bool,
 }

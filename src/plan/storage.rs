@@ -206,6 +206,7 @@ mod tests {
             nested: false,
             format: None,
             skipped_modules: Vec::new(),
+            experts: None,
             quantized_head: false,
         }
     }

@@ -102,6 +102,7 @@ pub fn effective_quantization(model: &ModelSpec, launch: &Launch) -> Option<Chec
         nested: false,
         format: four_bits.then(|| "nf4".to_owned()),
         skipped_modules: Vec::new(),
+        experts: None,
         quantized_head: false,
         method,
     })
@@ -129,23 +130,13 @@ fn keeps_stored_type(group: &TensorGroup, launch: &Launch) -> bool {
 fn group_layouts(group: &TensorGroup, quantization: Option<&CheckpointQuantization>, launch: &Launch, loader: Loader<'_>) -> Layouts {
     let plain = Layouts { stored: Storage::Plain(launch.dtype.bytes()), resident: Storage::Plain(launch.dtype.bytes()), repacked: false };
     let Some(quantization) = quantization else { return plain };
-    let skipped = quantization.skipped_modules.iter().any(|module| skips(module, &group.name));
+    let skipped = quantization.skips(&group.name);
     match group.role {
         Role::Linear(_) if !skipped => layouts(quantization, loader, false),
-        Role::Expert(_) if !skipped => layouts(quantization, loader, true),
+        Role::Expert(_) if !skipped => layouts(quantization.experts.as_deref().unwrap_or(quantization), loader, true),
         Role::Head if quantization.quantized_head && !skipped => layouts(quantization, loader, false),
         _ => plain,
     }
-}
-
-/// Whether `module`, as a checkpoint names modules to skip, covers the tensor group `name`.
-fn skips(module: &str, name: &str) -> bool {
-    let module = module.trim_start_matches("re:").trim_start_matches("model.").trim_matches(['.', '*', '^', '$']);
-    !module.is_empty()
-        && (name == module
-            || name.ends_with(&format!(".{module}"))
-            || name.starts_with(&format!("{module}."))
-            || name.contains(&format!(".{module}.")))
 }
 
 /// Which pieces go to host memory.
