@@ -3,6 +3,8 @@
 pub mod units;
 pub mod version;
 
+pub mod catalog;
+
 pub mod engine;
 pub mod finding;
 pub mod model;

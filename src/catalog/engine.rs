@@ -1,0 +1,229 @@
+//! Everything known about one engine: releases, flags, quirks, memory rules, quantisation methods.
+
+use std::sync::OnceLock;
+
+use super::error::{CatalogError, Unknown};
+use super::file::RuleFile;
+use super::flag::{self, Flag, FlagFile, FlagStatus};
+use super::memory_rule::MemoryRules;
+use super::overlay::{merge, merge_memory};
+use super::place::{EnginePart, Place};
+use super::quantization::{Method, MethodFile};
+use super::quirk::{Quirk, QuirkFile, RunnerRule};
+use super::release::{self, Release, ReleaseFile, Resolved, UnsupportedVersion};
+use super::timeline::Ranged;
+use crate::version::Version;
+
+/// An engine. Each topic is read when it is first asked for.
+#[derive(Debug)]
+pub struct Engine {
+    name: String,
+    files: Vec<(EnginePart, RuleFile)>,
+    releases: OnceLock<ReleaseFile>,
+    flags: OnceLock<Vec<Flag>>,
+    quirks: OnceLock<QuirkFile>,
+    memory: OnceLock<MemoryRules>,
+    methods: OnceLock<Vec<Method>>,
+}
+
+impl Engine {
+    /// The engine of `name` among `files`, in which later ones win.
+    pub(super) fn new(name: &str, files: &[RuleFile]) -> Self {
+        let parts = files.iter().filter_map(|file| match &file.place {
+            Place::Engine { name: engine, part } if engine == name => Some((*part, file.clone())),
+            _ => None,
+        });
+        Self {
+            name: name.to_owned(),
+            files: parts.collect(),
+            releases: OnceLock::new(),
+            flags: OnceLock::new(),
+            quirks: OnceLock::new(),
+            memory: OnceLock::new(),
+            methods: OnceLock::new(),
+        }
+    }
+
+    /// Its name, `vllm`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its known releases, oldest first.
+    pub fn releases(&self) -> &[Release] {
+        &self.release_file().release
+    }
+
+    /// The oldest version that can be planned for.
+    pub fn oldest(&self) -> Option<&Version> {
+        self.release_file().oldest.as_ref()
+    }
+
+    /// The newest version that can be planned for.
+    pub fn newest(&self) -> Option<&Version> {
+        self.release_file().newest.as_ref()
+    }
+
+    /// The version to plan for when none is named: the one that was measured.
+    pub fn default_version(&self) -> Option<&Version> {
+        self.release_file().default.as_ref()
+    }
+
+    /// The repository of its images, `vllm/vllm-openai`.
+    pub fn image(&self) -> Option<&str> {
+        self.release_file().image.as_deref()
+    }
+
+    /// The release row of `version`, or the nearest known one; what is older or newer than all that was read is an error.
+    pub fn release(&self, version: &Version) -> Result<Resolved<'_>, UnsupportedVersion> {
+        let too_old = self.oldest().filter(|oldest| version < *oldest);
+        if let Some(oldest) = too_old {
+            let (engine, oldest) = (self.name.clone(), oldest.clone());
+            return Err(UnsupportedVersion::TooOld { engine, version: version.clone(), oldest });
+        }
+        let known = self.newest().is_some_and(|newest| version <= newest);
+        match release::nearest(self.releases(), version).filter(|_| known) {
+            Some(release) => {
+                let behaviour = release.behaves_like.as_ref().unwrap_or(&release.version);
+                Ok(Resolved { asked: version.clone(), release, behaviour })
+            }
+            None => {
+                let newest = self.newest().cloned().unwrap_or_else(|| version.clone());
+                Err(UnsupportedVersion::TooNew { engine: self.name.clone(), version: version.clone(), newest })
+            }
+        }
+    }
+
+    /// All flags that any version read has or had, by name.
+    pub fn flags(&self) -> &[Flag] {
+        self.flags.get_or_init(|| {
+            let mut flags: Vec<Flag> = Vec::new();
+            for (file, decoded) in self.decoded::<FlagFile>(EnginePart::Flags) {
+                let rows = decoded.flag.into_iter().map(|mut flag| {
+                    flag.origin = file.origin.clone();
+                    flag
+                });
+                merge(&mut flags, rows, |flag| flag.name.clone());
+            }
+            flags
+        })
+    }
+
+    /// The flags of a version, which must be one whose source was read ([`Resolved::behaviour`]).
+    pub fn flags_for<'a>(&'a self, version: &'a Version) -> impl Iterator<Item = &'a Flag> {
+        self.flags().iter().filter(|flag| flag.at(version).is_some())
+    }
+
+    /// What `version` makes of a flag's name, given as `--max-num-seqs`, `max_num_seqs`, `-tp` or `--no-enable-prefix-caching`.
+    pub fn flag(&self, name: &str, version: &Version) -> FlagStatus<'_> {
+        let wanted = flag::canonical(name);
+        let called = || self.flags().iter().filter(|flag| flag.is_called(&wanted));
+        let flag = (self.flags().iter().find(|flag| flag.name == wanted))
+            .or_else(|| called().find(|flag| flag.at(version).is_some()))
+            .or_else(|| called().next());
+        match flag {
+            Some(flag) => flag.status(version),
+            None => {
+                let known = self.flags_for(version).map(|flag| flag.name.as_str());
+                FlagStatus::Unknown { nearest: super::names::nearest(&wanted, known) }
+            }
+        }
+    }
+
+    /// Every quirk.
+    pub fn quirks(&self) -> &[Quirk] {
+        &self.quirk_file().quirk
+    }
+
+    /// The quirks of a version.
+    pub fn quirks_for<'a>(&'a self, version: &'a Version) -> impl Iterator<Item = &'a Quirk> {
+        self.quirks().iter().filter(|quirk| quirk.holds_for(version))
+    }
+
+    /// For which models `version` starts the V2 model runner by default.
+    pub fn v2_model_runner(&self, version: &Version) -> Option<&Ranged<RunnerRule>> {
+        self.quirk_file().v2_model_runner.at(version)
+    }
+
+    /// How it accounts for device memory.
+    pub fn memory(&self) -> &MemoryRules {
+        self.memory.get_or_init(|| {
+            let mut rules = MemoryRules::default();
+            for (_, decoded) in self.decoded::<MemoryRules>(EnginePart::Memory) {
+                merge_memory(&mut rules, decoded);
+            }
+            rules
+        })
+    }
+
+    /// Every quantisation method that any version read accepts or accepted.
+    pub fn quantization_methods(&self) -> &[Method] {
+        self.methods.get_or_init(|| {
+            let mut methods = Vec::new();
+            for (_, decoded) in self.decoded::<MethodFile>(EnginePart::Quantization) {
+                merge(&mut methods, decoded.method, |method: &Method| method.name.clone());
+            }
+            methods
+        })
+    }
+
+    /// A quantisation method by its name in this engine.
+    pub fn quantization_method(&self, name: &str) -> Result<&Method, Unknown> {
+        let methods = self.quantization_methods();
+        (methods.iter().find(|method| method.name == name))
+            .ok_or_else(|| Unknown::new("quantization method", name, methods.iter().map(|method| method.name.as_str())))
+    }
+
+    fn release_file(&self) -> &ReleaseFile {
+        self.releases.get_or_init(|| {
+            let mut all =
+                ReleaseFile { oldest: None, newest: None, default: None, image: None, sources: Vec::new(), release: Vec::new() };
+            for (file, decoded) in self.decoded::<ReleaseFile>(EnginePart::Releases) {
+                all.oldest = decoded.oldest.or(all.oldest);
+                all.newest = decoded.newest.or(all.newest);
+                all.default = decoded.default.or(all.default);
+                all.image = decoded.image.or(all.image);
+                all.sources.extend(decoded.sources);
+                let rows = decoded.release.into_iter().map(|mut release| {
+                    release.origin = file.origin.clone();
+                    release
+                });
+                merge(&mut all.release, rows, |release| release.version.clone());
+            }
+            all.release.sort_by(|a, b| a.version.cmp(&b.version));
+            all
+        })
+    }
+
+    fn quirk_file(&self) -> &QuirkFile {
+        self.quirks.get_or_init(|| {
+            let mut all = QuirkFile::default();
+            for (file, decoded) in self.decoded::<QuirkFile>(EnginePart::Quirks) {
+                all.v2_model_runner.extend(decoded.v2_model_runner);
+                let rows = decoded.quirk.into_iter().map(|mut quirk| {
+                    quirk.origin = file.origin.clone();
+                    quirk
+                });
+                merge(&mut all.quirk, rows, |quirk| quirk.id.clone());
+            }
+            all
+        })
+    }
+
+    /// The files of one topic. A built-in file that does not decode is left out here and found by [`Self::check`].
+    fn decoded<T: serde::de::DeserializeOwned>(&self, part: EnginePart) -> impl Iterator<Item = (&RuleFile, T)> {
+        let files = self.files.iter().filter(move |(its, _)| *its == part);
+        files.filter_map(|(_, file)| Some((file, file.decode().ok()?)))
+    }
+
+    /// The files that do not decode.
+    pub(super) fn check(file: &RuleFile, part: EnginePart) -> Result<(), CatalogError> {
+        match part {
+            EnginePart::Releases => file.decode::<ReleaseFile>().map(drop),
+            EnginePart::Flags => file.decode::<FlagFile>().map(drop),
+            EnginePart::Quirks => file.decode::<QuirkFile>().map(drop),
+            EnginePart::Memory => file.decode::<MemoryRules>().map(drop),
+            EnginePart::Quantization => file.decode::<MethodFile>().map(drop),
+        }
+    }
+}

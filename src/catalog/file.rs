@@ -1,0 +1,61 @@
+//! One rule file: its text, its place, and how the text becomes typed values.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::error::CatalogError;
+use super::origin::Origin;
+use super::place::Place;
+
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/rules.rs"));
+}
+
+/// A rule file of which nothing is parsed yet.
+#[derive(Clone, Debug)]
+pub(super) struct RuleFile {
+    pub(super) origin: Origin,
+    pub(super) place: Place,
+    text: Text,
+}
+
+/// Built-in files are kept as JSON, which is read faster; the user's stay the TOML they wrote, so that errors point into it.
+#[derive(Clone, Debug)]
+enum Text {
+    Json(&'static str),
+    Toml(String),
+}
+
+impl RuleFile {
+    /// The files inside the binary.
+    pub(super) fn builtin() -> impl Iterator<Item = Result<Self, CatalogError>> {
+        embedded::FILES.iter().map(|(path, json)| match Place::of(Path::new(path)) {
+            Some(place) => Ok(Self { origin: Origin::Builtin(path), place, text: Text::Json(json) }),
+            None => Err(CatalogError::Misplaced { file: Origin::Builtin(path).path() }),
+        })
+    }
+
+    /// A file of the user's.
+    pub(super) fn overlay(path: &Path, toml: String) -> Result<Self, CatalogError> {
+        match Place::of(path) {
+            Some(place) => Ok(Self { origin: Origin::Overlay(path.into()), place, text: Text::Toml(toml) }),
+            None => Err(CatalogError::Misplaced { file: path.to_path_buf() }),
+        }
+    }
+
+    /// The typed content.
+    pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, CatalogError> {
+        match &self.text {
+            Text::Json(json) => serde_json::from_str(json).map_err(|error| CatalogError::Invalid {
+                file: self.origin.path(),
+                line: error.line(),
+                column: error.column(),
+                message: error.to_string(),
+                excerpt: String::new(),
+            }),
+            Text::Toml(toml) => toml::from_str(toml)
+                .map_err(|error| CatalogError::at(self.origin.path(), toml, error.span(), error.message())),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Finding an entry by the names people type.
+
+use std::sync::OnceLock;
+
+use super::attention::AttentionFamily;
+use super::device::{self, Device};
+use super::engine::Engine;
+use super::error::Unknown;
+use super::file::RuleFile;
+use super::gpu::Gpu;
+use super::model::{Model, ModelFile, ModelName, ModelNames, ModelSize, SizeFile};
+use super::names::fold;
+use super::place::Place;
+use super::quantization::Scheme;
+use super::{Catalog, overlay};
+use crate::units::Bytes;
+
+/// A file of models. Its names are read for every lookup, its entries only when one of them is wanted.
+#[derive(Debug)]
+pub(super) struct LazyModels {
+    file: RuleFile,
+    names: OnceLock<Vec<ModelName>>,
+    models: OnceLock<Vec<Model>>,
+}
+
+impl LazyModels {
+    pub(super) fn new(file: RuleFile) -> Self {
+        Self { file, names: OnceLock::new(), models: OnceLock::new() }
+    }
+
+    fn names(&self) -> &[ModelName] {
+        self.names.get_or_init(|| self.file.decode::<ModelNames>().map(|names| names.model).unwrap_or_default())
+    }
+
+    fn models(&self) -> &[Model] {
+        self.models.get_or_init(|| {
+            let Ok(file) = self.file.decode::<ModelFile>() else { return Vec::new() };
+            let place = |mut model: Model| {
+                model.family.clone_from(&file.family);
+                model.origin = self.file.origin.clone();
+                model
+            };
+            file.model.into_iter().map(place).collect()
+        })
+    }
+}
+
+impl Catalog {
+    /// A GPU by id, by the name that `nvidia-smi` prints, or by an alias: `h100`, `RTX-4090`, `3080 20gb`.
+    pub fn gpu(&self, name: &str) -> Result<&Gpu, Unknown> {
+        let wanted = fold(name);
+        let bare = wanted.strip_prefix("nvidia").unwrap_or(&wanted);
+        let is = |text: &str| {
+            let folded = fold(text);
+            folded == wanted || folded.strip_prefix("nvidia").unwrap_or(&folded) == bare
+        };
+        let named = |gpu: &&Gpu| match &gpu.variant {
+            None => is(&gpu.name),
+            Some(variant) => is(&format!("{} {variant}", gpu.name)),
+        };
+        (self.gpus().iter().find(|gpu| is(&gpu.id)))
+            .or_else(|| self.gpus().iter().find(named))
+            .or_else(|| self.gpus().iter().find(|gpu| gpu.aliases.iter().any(|alias| is(alias))))
+            .ok_or_else(|| {
+                let known = self.gpus().iter().flat_map(|gpu| std::iter::once(&gpu.id).chain(&gpu.aliases));
+                Unknown::new("GPU", name, known.map(String::as_str))
+            })
+    }
+
+    /// The GPU of a machine: of those that print `name`, the one whose memory is nearest to `memory`.
+    pub fn gpu_on_machine(&self, name: &str, memory: Bytes) -> Option<&Gpu> {
+        let wanted = fold(name);
+        let bare = wanted.strip_prefix("nvidia").unwrap_or(&wanted);
+        let same = |gpu: &&Gpu| {
+            let folded = fold(&gpu.name);
+            folded.strip_prefix("nvidia").unwrap_or(&folded) == bare
+        };
+        self.gpus().iter().filter(same).min_by_key(|gpu| gpu.memory().0.abs_diff(memory.0))
+    }
+
+    /// A device to plan for: a GPU by any of its names, a vGPU profile such as `NVIDIA A40-24Q`, or a memory size such as
+    /// `32 GB vGPU`, whose assumptions are said.
+    pub fn device(&self, name: &str) -> Result<Device, Unknown> {
+        let unknown = match self.gpu(name) {
+            Ok(gpu) => return Ok(Device { gpu: gpu.clone(), assumptions: Vec::new() }),
+            Err(unknown) => unknown,
+        };
+        let slice = self.devices().vgpu.as_ref().and_then(|rule| device::vgpu_name(name, rule));
+        if let Some(slice) = slice
+            && let Ok(parent) = self.gpu(slice.parent)
+        {
+            let assumption = format!("{name} is {} of one {}", slice.memory, parent.display_name());
+            return Ok(Device { gpu: resized(parent, name, slice.memory), assumptions: vec![assumption] });
+        }
+        let generic = device::generic_memory(name).zip(self.devices().generic.as_ref());
+        if let Some((memory, rule)) = generic
+            && let Ok(like) = self.gpu(&rule.like)
+        {
+            let assumption = format!("{name} is {memory} of device memory; all else as on one {}: {}", like.display_name(), rule.reason);
+            return Ok(Device { gpu: resized(like, name, memory), assumptions: vec![assumption] });
+        }
+        Err(unknown)
+    }
+
+    /// The total that `cudaMemGetInfo` gives on a GPU, as expected value, least and largest; measured cards have no range.
+    pub fn cuda_total(&self, gpu: &Gpu) -> [Bytes; 3] {
+        if let Some(mib) = gpu.memory.cuda_total_mib {
+            return [Bytes::from_mib(mib); 3];
+        }
+        match &self.devices().cuda_total {
+            Some(rule) => [rule.share, rule.low, rule.high].map(|share| gpu.memory().scale(share)),
+            None => [gpu.memory(); 3],
+        }
+    }
+
+    /// A model by hub id, by the id of a checkpoint with the same shapes, by ModelScope id, by alias, or by size: `70b`.
+    pub fn model(&self, name: &str) -> Result<&Model, Unknown> {
+        let reference = self.model_size(name).map_or(name, |size| size.model.as_str());
+        let wanted = fold(reference);
+        for file in self.models.iter().rev() {
+            let position = file.names().iter().position(|model| model.names().any(|known| fold(known) == wanted));
+            if let Some(model) = position.and_then(|position| file.models().get(position)) {
+                return Ok(model);
+            }
+        }
+        let sizes = self.model_sizes().iter().map(|size| size.name.as_str());
+        let known = self.models.iter().flat_map(LazyModels::names).flat_map(ModelName::names).chain(sizes);
+        Err(Unknown::new("model", name, known))
+    }
+
+    /// Every model. Reads all families; a lookup by name reads one.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        let later = |index: usize, id: &str| {
+            self.models[index + 1..].iter().any(|file| file.file.origin.is_overlay() && file.names().iter().any(|model| model.id == id))
+        };
+        let files = self.models.iter().enumerate();
+        files.flat_map(|(index, file)| file.models().iter().map(move |model| (index, model)))
+            .filter(move |(index, model)| !later(*index, &model.id))
+            .map(|(_, model)| model)
+    }
+
+    /// What a bare size stands for: `70b`.
+    pub fn model_size(&self, name: &str) -> Option<&ModelSize> {
+        let wanted = name.trim().to_ascii_lowercase();
+        self.model_sizes().iter().find(|size| size.name == wanted)
+    }
+
+    /// Every size.
+    pub fn model_sizes(&self) -> &[ModelSize] {
+        self.sizes.get_or_init(|| {
+            let mut sizes: Vec<ModelSize> = Vec::new();
+            for (file, decoded) in self.decoded::<SizeFile>(&Place::ModelSizes) {
+                let rows = decoded.size.into_iter().map(|mut size| {
+                    size.origin = file.origin.clone();
+                    size
+                });
+                overlay::merge(&mut sizes, rows, |size| size.name.clone());
+            }
+            sizes
+        })
+    }
+
+    /// An engine by name: `vllm`.
+    pub fn engine(&self, name: &str) -> Result<&Engine, Unknown> {
+        let wanted = fold(name);
+        (self.engines().iter().find(|engine| fold(engine.name()) == wanted))
+            .ok_or_else(|| Unknown::new("engine", name, self.engines().iter().map(Engine::name)))
+    }
+
+    /// A quantisation scheme by id or alias: `awq`, `fp8`.
+    pub fn quantization(&self, name: &str) -> Result<&Scheme, Unknown> {
+        let wanted = fold(name);
+        let schemes = &self.quantizations().scheme;
+        let called = |scheme: &&Scheme| fold(&scheme.id) == wanted || scheme.aliases.iter().any(|alias| fold(alias) == wanted);
+        schemes.iter().find(called).ok_or_else(|| {
+            let known = schemes.iter().flat_map(|scheme| std::iter::once(&scheme.id).chain(&scheme.aliases));
+            Unknown::new("quantization", name, known.map(String::as_str))
+        })
+    }
+
+    /// An attention family by id: `mla`.
+    pub fn attention(&self, id: &str) -> Result<&AttentionFamily, Unknown> {
+        let families = self.attention_families();
+        (families.iter().find(|family| family.id == id))
+            .ok_or_else(|| Unknown::new("attention family", id, families.iter().map(|family| family.id.as_str())))
+    }
+}
+
+/// `gpu` under another name and with another memory, of which nothing is measured.
+fn resized(gpu: &Gpu, name: &str, memory: Bytes) -> Gpu {
+    let mut gpu = gpu.clone();
+    gpu.name = name.to_owned();
+    gpu.variant = None;
+    gpu.memory.mib = memory.0 / Bytes::MIB.0;
+    gpu.memory.cuda_total_mib = None;
+    gpu.memory.cuda_free_mib = None;
+    gpu.mig_instances = None;
+    gpu.price_usd_per_hour = None;
+    gpu
+}

@@ -1,0 +1,332 @@
+//! How each version of an engine accounts for device memory, and its defaults (`rules/engines/<engine>/memory.toml`).
+
+use serde::{Deserialize, Serialize};
+
+use super::timeline::Timeline;
+
+/// The memory rules of one engine: one timeline a quantity.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryRules {
+    /// What counts against the requested size when the KV cache is sized.
+    pub accounting: Timeline<AccountingEra>,
+    /// `gpu_memory_utilization` when not given.
+    pub gpu_memory_utilization: Timeline<f64>,
+    /// How `total × utilization` becomes whole bytes.
+    pub requested_rounding: Timeline<Rounding>,
+    /// Whether start-up fails when less than the requested size is free.
+    pub startup_free_check: Timeline<bool>,
+    /// What exists before the free-memory snapshot, and so lies outside the requested size.
+    pub before_snapshot: Timeline<Vec<BeforeSnapshot>>,
+    /// Whether the estimated size of CUDA graphs is subtracted from the KV cache by default.
+    pub graph_estimate_subtracted: Timeline<bool>,
+    /// Whether one block is set aside before a request of full length is admitted.
+    pub null_block_reserved: Timeline<bool>,
+    /// Whether `--max-model-len auto` exists.
+    pub max_model_len_auto: Timeline<bool>,
+    /// `max_num_batched_tokens` and `max_num_seqs` when not given. The first row of a version whose conditions hold counts.
+    pub batch_defaults: Timeline<Vec<BatchDefault>>,
+    /// The default block of the KV cache in tokens.
+    pub block_size: Timeline<u32>,
+    /// Which batch sizes are captured as CUDA graphs.
+    pub capture_sizes: Timeline<CaptureSizes>,
+    /// What is captured as a CUDA graph when nobody chooses.
+    pub cudagraph_mode: Timeline<CudagraphMode>,
+    /// Device memory that graphs take, for each captured size.
+    pub graph_bytes: Timeline<Vec<GraphCost>>,
+    /// Whether scheduling overlaps with execution by default, which doubles the tokens in flight.
+    pub async_scheduling: Timeline<bool>,
+    /// How many steps of batched tokens a sliding window must hold beyond itself.
+    pub window_in_flight: Timeline<WindowInFlight>,
+    /// How the printed `GPU KV cache size` follows from the blocks.
+    pub printed_tokens: Timeline<PrintedTokens>,
+    /// How the printed maximum concurrency follows from the blocks.
+    pub printed_concurrency: Timeline<PrintedConcurrency>,
+    /// How layers of different attention share one pool of blocks.
+    pub hybrid_grouping: Timeline<HybridGrouping>,
+    /// The sampler's working memory for each row and vocabulary entry. The first row whose conditions hold counts.
+    pub sampler: Timeline<Vec<SamplerCost>>,
+    /// Persistent bytes for each sequence slot and vocabulary entry with the V2 model runner.
+    pub v2_penalty_bytes: Timeline<f64>,
+    /// Device memory of a CUDA context at the snapshot, by the size of the card. The first row that covers a card counts.
+    pub context: Timeline<Vec<ContextCost>>,
+    /// Memory outside the PyTorch allocator that appears while the model loads and runs.
+    pub non_torch: Timeline<Vec<NonTorchCost>>,
+    /// Memory that collective communication takes before or after the snapshot.
+    pub communicators: Timeline<Vec<CommunicatorCost>>,
+    /// Workspaces of attention kernels.
+    pub attention_workspace: Timeline<Vec<WorkspaceCost>>,
+    /// Memory that remains in the allocator or beyond it once the server is up, outside every other term.
+    pub startup_rest: Timeline<Band>,
+    /// How `--cpu-offload-gb` keeps weights on the host.
+    pub cpu_offload: Timeline<CpuOffload>,
+    /// How weights of a checkpoint in 16 bits are quantised at load time.
+    pub online_quantization: Timeline<OnlineQuantization>,
+    /// Rows to which the vocabulary is padded before it is divided.
+    pub vocabulary_padding: Timeline<u64>,
+}
+
+/// What counts against the requested size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountingEra {
+    /// Everything in use on the device: context, communicators, other processes.
+    DeviceInUse,
+    /// What appeared since the snapshot: non-torch growth, torch peak growth, weights.
+    GrowthSinceSnapshot,
+    /// What free memory lost since the snapshot, and the transient peak above it.
+    ConsumedSinceSnapshot,
+}
+
+/// Rounding of the requested size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rounding {
+    /// Down to whole bytes.
+    Truncate,
+    /// Up to whole bytes.
+    Ceiling,
+}
+
+/// What may exist before the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeforeSnapshot {
+    /// The CUDA context.
+    Context,
+    /// NCCL and the custom all-reduce buffers.
+    Communicators,
+    /// Handles of cuBLAS and cuBLASLt.
+    Cublas,
+}
+
+/// Who starts the engine: the defaults differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UsageContext {
+    /// `vllm serve`.
+    Serve,
+    /// The `LLM` class.
+    Llm,
+}
+
+/// Default batch limits under some conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchDefault {
+    /// Who starts the engine; either when absent.
+    pub usage: Option<UsageContext>,
+    /// The device has at least this many GiB by `cudaMemGetInfo`.
+    pub min_memory_gib: Option<f64>,
+    /// The device's name, in lower case, does not contain this.
+    pub name_without: Option<String>,
+    /// Tokens of a step.
+    pub max_num_batched_tokens: u64,
+    /// Sequences of a step.
+    pub max_num_seqs: u64,
+}
+
+/// Which batch sizes are captured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureSizes {
+    /// The smallest sizes, one by one.
+    pub first: Vec<u64>,
+    /// From here on in steps of `step`.
+    pub from: u64,
+    /// The step below `coarse_from`.
+    pub step: u64,
+    /// From here on in steps of `coarse_step`, where that exists.
+    pub coarse_from: Option<u64>,
+    /// The step from `coarse_from` on.
+    pub coarse_step: Option<u64>,
+    /// The largest size.
+    pub max: u64,
+    /// The largest size from compute capability 10.0 on, where it differs.
+    pub max_sm100: Option<u64>,
+    /// The largest size is at most `max_num_seqs` times this; no such limit when absent.
+    pub max_per_sequence: Option<u64>,
+    /// Whether the tokens that speculation adds to a sequence count in that limit.
+    #[serde(default)]
+    pub counts_speculation: bool,
+}
+
+/// What is captured as a CUDA graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CudagraphMode {
+    /// The pieces between attention operations.
+    Piecewise,
+    /// These, and whole decode steps up to `max_num_seqs`.
+    FullAndPiecewise,
+}
+
+/// An expected value with the range that observations fill, in MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// The expected value.
+    pub mib: f64,
+    /// The least to reckon with.
+    pub low_mib: f64,
+    /// The most to reckon with.
+    pub high_mib: f64,
+}
+
+/// Device memory of CUDA graphs under some conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphCost {
+    /// The weights' quantisation method; any other when absent.
+    pub quantization: Option<String>,
+    /// For each captured size.
+    pub each: Band,
+    /// For the first capture of each mode.
+    pub first: Band,
+}
+
+/// How many steps a window holds in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WindowInFlight {
+    /// One.
+    OneStep,
+    /// One for each pipeline stage, or two with asynchronous scheduling.
+    EachStage,
+}
+
+/// How the printed tokens follow from the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrintedTokens {
+    /// Blocks × block size.
+    Blocks,
+    /// Blocks of each group × the smallest block size.
+    BlocksPerGroup,
+    /// Maximum concurrency × `max_model_len`.
+    ConcurrencyTimesLength,
+}
+
+/// How the printed concurrency follows from the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrintedConcurrency {
+    /// Blocks × block size / `max_model_len`.
+    Tokens,
+    /// Blocks / the blocks that one request of full length holds in all groups.
+    BlocksPerRequest,
+}
+
+/// How layers of different attention share memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HybridGrouping {
+    /// They do not: windows are kept as full attention.
+    AllFull,
+    /// Groups of equal size share one pool of equal pages.
+    SharedPool,
+}
+
+/// The sampler's working memory under some conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplerCost {
+    /// The implementation.
+    pub path: SamplerPath,
+    /// At least this many rows; no such condition when absent.
+    pub min_rows: Option<u64>,
+    /// The device has at least this compute capability; no such condition when absent.
+    pub min_capability: Option<super::capability::ComputeCapability>,
+    /// Bytes for each row and vocabulary entry.
+    pub bytes_per_entry: f64,
+    /// The least and the most to reckon with.
+    pub band: Option<[f64; 2]>,
+}
+
+/// Implementations of top-k and top-p sampling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SamplerPath {
+    /// A PyTorch sort.
+    TorchSort,
+    /// A Triton kernel.
+    Triton,
+    /// FlashInfer.
+    Flashinfer,
+}
+
+/// A CUDA context by the size of the card.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContextCost {
+    /// The card's id, for a measured one.
+    pub gpu: Option<String>,
+    /// The card has at least this many MiB by `nvidia-smi`.
+    pub min_memory_mib: Option<u64>,
+    /// The architecture; any other when absent.
+    pub architecture: Option<super::gpu::Architecture>,
+    /// The cost.
+    pub cost: Band,
+}
+
+/// Memory outside the PyTorch allocator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NonTorchCost {
+    /// More GPUs than this share each layer; no such condition when absent.
+    pub tensor_parallel_over: Option<u32>,
+    /// These GPUs are linked by NVLink; either when absent.
+    pub nvlink: Option<bool>,
+    /// Weights are offloaded in place; either when absent.
+    pub uva_offload: Option<bool>,
+    /// The cost for each GPU.
+    pub cost: Band,
+}
+
+/// Memory of collective communication.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommunicatorCost {
+    /// What it is, for the budget's inputs.
+    pub name: String,
+    /// More GPUs than this share each layer.
+    pub tensor_parallel_over: u32,
+    /// These GPUs are linked by NVLink; either when absent.
+    pub nvlink: Option<bool>,
+    /// The architecture; any when absent.
+    pub architecture: Option<super::gpu::Architecture>,
+    /// The cost for each GPU.
+    pub cost: Band,
+}
+
+/// A workspace of attention kernels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceCost {
+    /// The backend.
+    pub backend: String,
+    /// Its size in MiB.
+    pub mib: f64,
+    /// Whether it is allocated before the KV cache is sized, and so counts in its budget.
+    pub in_budget: bool,
+}
+
+/// How weights are kept on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CpuOffload {
+    /// In place; kernels that replace tensors after loading bring them back to the device.
+    UvaLostOnRepack,
+    /// In place; repacked tensors are offloaded again. Prefetching exists too.
+    UvaKeptOnRepack,
+}
+
+/// How a 16-bit checkpoint is quantised at load time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnlineQuantization {
+    /// The whole model is on the device in 16 bits first.
+    WholeModelFirst,
+    /// Layer by layer.
+    LayerByLayer,
+}
