@@ -2,10 +2,12 @@
 
 pub mod units;
 pub mod version;
-
+pub mod hint;
 pub mod catalog;
-
-pub mod engine;
 pub mod finding;
 pub mod model;
+pub mod engine;
 pub mod plan;
+pub mod render;
+pub mod fetch;
+pub mod write;

@@ -23,6 +23,9 @@ pub struct ModelSpec {
     pub vocab_size: u64,
     /// The longest context that the engine accepts without an override, in tokens (rope scaling applied).
     pub context_length: u64,
+    /// The context that the engine takes when none is asked for, in tokens. It is `context_length` but for
+    /// LongRoPE models from vLLM 0.11 on, which then stay at their original one.
+    pub default_context_length: u64,
     /// Whether the language-model head is the embedding itself, held once.
     pub tie_word_embeddings: bool,
     /// The rotary table that the engine keeps on the device, if the model has one.
@@ -41,6 +44,8 @@ pub struct ModelSpec {
     /// Whether the engine has no class of its own for this architecture, so that it needs the
     /// checkpoint's Python code (`auto_map` in config.json).
     pub needs_remote_code: bool,
+    /// The dtype of the recurrent state where config.json names one; the model's own otherwise.
+    pub recurrent_dtype: Option<Dtype>,
     /// What could not be read and was assumed instead, as sentences to show.
     pub assumed: Vec<String>,
 }
@@ -81,6 +86,16 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    /// The type of this name, as config.json and the engine write it.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.trim_start_matches("torch.") {
+            "float16" | "half" => Some(Self::Float16),
+            "bfloat16" => Some(Self::Bfloat16),
+            "float32" | "float" => Some(Self::Float32),
+            _ => None,
+        }
+    }
+
     /// Bytes an element.
     pub const fn bytes(self) -> u64 {
         match self {
@@ -115,6 +130,17 @@ pub struct Layer {
     pub mixer: Mixer,
     /// Its feed-forward block.
     pub mlp: Mlp,
+}
+
+impl Layer {
+    /// The mixers of the layer that own a cache or a state: none, one, or two (Falcon-H1).
+    pub fn caches(&self) -> Vec<&Mixer> {
+        match &self.mixer {
+            Mixer::None | Mixer::Shared { .. } => Vec::new(),
+            Mixer::Parallel { attention, recurrent } => vec![attention, recurrent],
+            other => vec![other],
+        }
+    }
 }
 
 /// How a layer mixes tokens. This decides the layer's KV cache.
@@ -157,6 +183,35 @@ pub enum Mixer {
         conv_elements: u64,
         /// Elements of the recurrent state a request (all ranks together).
         state_elements: u64,
+    },
+    /// DeepSeek V4: every layer caches a window of latents; some also cache one latent for `ratio` tokens.
+    CompressedLatent {
+        /// Query heads.
+        heads: u64,
+        /// Elements of a cached latent, rotary part included.
+        head_dim: u64,
+        /// Elements of its rotary part.
+        qk_rope_head_dim: u64,
+        /// Tokens of the window.
+        window: u64,
+        /// Tokens that one compressed latent stands for; `None` for a layer with the window only.
+        ratio: Option<u64>,
+        /// Elements of the indexer's key, one for `ratio` tokens, if the layer has an indexer.
+        index_head_dim: Option<u64>,
+    },
+    /// Attention that reads the cache of an earlier layer and keeps none of its own (Gemma 3n and 4).
+    Shared {
+        /// Query heads.
+        heads: u64,
+        /// Elements of a head.
+        head_dim: u64,
+    },
+    /// Attention and a recurrent block side by side, each with a cache of its own (Falcon-H1).
+    Parallel {
+        /// The attention.
+        attention: Box<Self>,
+        /// The recurrent block.
+        recurrent: Box<Self>,
     },
     /// No token mixing (a feed-forward block that stands alone, as in Nemotron-H).
     None,
@@ -333,20 +388,20 @@ impl ModelSpec {
 
     /// Whether any layer keeps a recurrent state instead of a cache.
     pub fn is_hybrid(&self) -> bool {
-        self.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Recurrent { .. }))
+        self.layers.iter().any(|layer| layer.caches().iter().any(|mixer| matches!(mixer, Mixer::Recurrent { .. })))
     }
 
     /// Whether the model caches latents (multi-head latent attention).
     pub fn uses_latent_attention(&self) -> bool {
-        self.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Latent { .. }))
+        self.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Latent { .. } | Mixer::CompressedLatent { .. }))
     }
 
     /// Query heads and key/value heads of the first attention layer: what tensor parallelism must divide.
     pub fn attention_heads(&self) -> Option<(u64, u64)> {
-        self.layers.iter().find_map(|layer| match layer.mixer {
+        self.layers.iter().flat_map(Layer::caches).find_map(|mixer| match *mixer {
             Mixer::Attention { heads, kv_heads, .. } => Some((heads, kv_heads)),
-            Mixer::Latent { heads, .. } => Some((heads, 1)),
-            Mixer::Recurrent { .. } | Mixer::None => None,
+            Mixer::Latent { heads, .. } | Mixer::CompressedLatent { heads, .. } => Some((heads, 1)),
+            _ => None,
         })
     }
 }
