@@ -69,6 +69,10 @@ pub enum QuirkEffect {
     CostsTime,
     /// It works and the engine reports or plans a wrong figure.
     Misreports,
+    /// It works and opens the machine, loses data or spoils the output.
+    Dangerous,
+    /// It works; its name says less than it does.
+    Explained,
 }
 
 /// When a quirk applies. Absent conditions hold always.
@@ -80,6 +84,13 @@ pub struct QuirkCondition {
     /// The flag's value is one of these.
     #[serde(default)]
     pub values: Vec<String>,
+    /// The flag's number is above this.
+    pub above: Option<f64>,
+    /// An environment variable is set, by name.
+    pub env: Option<String>,
+    /// The variable's value is one of these.
+    #[serde(default)]
+    pub env_values: Vec<String>,
     /// Weights are offloaded to the host by this backend.
     pub offload: Option<OffloadBackend>,
     /// The model runner is this one.

@@ -36,6 +36,7 @@ fn deprecated(lines: &Lines<'_>, name: &str, flag: &Flag, span: &FlagSpan) -> Op
 fn explained(lines: &Lines<'_>, name: &str, flag: &Flag) -> Option<Found> {
     let source = flag.sources.first().cloned().unwrap_or_else(|| flag.origin.to_string());
     let effect = flag.effect.as_deref()?.trim_end_matches('.');
+    let effect = &lowered(effect);
     Some(lines.found("flag-explained", Severity::Info, name, effect).because("effect", "as described", &source))
 }
 
@@ -108,6 +109,15 @@ fn with_replacement(lines: &Lines<'_>, found: Found, name: &str, flag: &Flag) ->
         (Some(other), None) => found.line("write instead", written(lines, name, other)),
         (None, Some(text)) => found.fix(Fix::edit(format!("write instead {text}"))),
         (None, None) => found.fix(Fix::edit("delete the line")),
+    }
+}
+
+/// A sentence as it continues after a colon: `Keeps that` is `keeps that`, `GPU memory` stays.
+fn lowered(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => first.to_lowercase().chain(chars).collect(),
+        _ => sentence.to_owned(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The lines under judgement, and the findings about them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::JudgeContext;
 use super::runner;
-use crate::catalog::{FlagSpan, FlagStatus};
+use crate::catalog::{FlagSpan, FlagStatus, FlagType};
 use crate::engine::arguments::Arguments;
 use crate::engine::launch::Runner;
 use crate::finding::{Evidence, Finding, Fix, Severity};
@@ -41,9 +41,27 @@ impl<'a> Lines<'a> {
         Self { args, env, version, context, runner }
     }
 
-    /// What this version makes of `flag`.
+    /// What this version makes of `flag`. From 0.33 on every `enable-x` is also `disable-x`, and the other way round.
     pub(super) fn status(&self, flag: &str) -> FlagStatus<'a> {
-        self.context.engine.flag(flag, self.version)
+        let status = self.context.engine.flag(flag, self.version);
+        if matches!(status, FlagStatus::Current { .. }) || !self.since("0.33.0") {
+            return status;
+        }
+        let inverse = inverse_of(flag).map(|inverse| self.context.engine.flag(&inverse, self.version));
+        match inverse {
+            Some(FlagStatus::Current { flag, span }) if span.takes == FlagType::Boolean && span.negatable => FlagStatus::Current { flag, span },
+            _ => status,
+        }
+    }
+
+    /// Whether `name` turns its flag off: `no-x`, or the inverse of `enable-x` or `disable-x`.
+    pub(super) fn negates(&self, name: &str) -> bool {
+        match self.status(name) {
+            FlagStatus::Current { flag, .. } => {
+                name.strip_prefix("no-") == Some(&flag.name) || inverse_of(name).is_some_and(|inverse| inverse == flag.name)
+            }
+            _ => false,
+        }
     }
 
     /// How `flag` looks in this version, if it exists.
@@ -99,6 +117,11 @@ impl<'a> Lines<'a> {
     }
 }
 
+fn inverse_of(name: &str) -> Option<String> {
+    let enabled = name.strip_prefix("disable-").map(|rest| format!("enable-{rest}"));
+    enabled.or_else(|| name.strip_prefix("enable-").map(|rest| format!("disable-{rest}")))
+}
+
 impl Found {
     /// The same with a fix.
     pub(super) fn fix(mut self, fix: Fix) -> Self {
@@ -118,11 +141,15 @@ impl Found {
     }
 }
 
-/// The findings in the order of their lines. Mere explanations give way to any other finding on the same line.
+/// The findings in the order of their lines. On one line the weightiest kind stands alone: that a line says nothing new
+/// gives way to what is wrong with it, and what its flag does in general gives way to both.
 pub(super) fn in_order(mut found: Vec<Found>, lines: &Lines<'_>) -> Vec<Finding> {
-    let explained: HashSet<String> =
-        found.iter().filter(|found| !is_explanation(&found.finding)).map(|found| found.key.clone()).collect();
-    found.retain(|found| !is_explanation(&found.finding) || !explained.contains(&found.key));
+    let mut weightiest: HashMap<String, u8> = HashMap::new();
+    for one in &found {
+        let weight = weightiest.entry(one.key.clone()).or_default();
+        *weight = (*weight).max(weight_of(&one.finding));
+    }
+    found.retain(|one| weightiest.get(&one.key).is_none_or(|weight| weight_of(&one.finding) == *weight));
     let position = |found: &Found| {
         let flag = lines.args.0.get_index_of(&found.key);
         let variable = lines.env.get_index_of(&found.key).map(|index| lines.args.0.len() + index);
@@ -132,8 +159,12 @@ pub(super) fn in_order(mut found: Vec<Found>, lines: &Lines<'_>) -> Vec<Finding>
     found.into_iter().map(|found| found.finding).collect()
 }
 
-fn is_explanation(finding: &Finding) -> bool {
-    matches!(finding.id.as_str(), "flag-is-default" | "flag-explained")
+fn weight_of(finding: &Finding) -> u8 {
+    match finding.id.as_str() {
+        "flag-explained" => 0,
+        "flag-is-default" => 1,
+        _ => 2,
+    }
 }
 
 /// A value as messages show it: secrets only by their length.

@@ -31,7 +31,7 @@ fn report(lines: &Lines<'_>, quirk: &Quirk, applies: Option<bool>) -> Option<Fou
         (None, None) => format!("{message}; whether this launch is concerned could not be told"),
         (None, _) => message.to_owned(),
     };
-    let id = if quirk.effect == QuirkEffect::NoEffect { "flag-without-effect" } else { &quirk.id };
+    let id = if quirk.effect == QuirkEffect::NoEffect && quirk.when.env.is_none() { "flag-without-effect" } else { &quirk.id };
     let mut found = match &flag {
         Some(flag) => lines.found(id, severity, flag, &message),
         None => about_variable(lines, quirk, id, severity, &message),

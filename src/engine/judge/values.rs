@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::line::{Found, Lines, plain, shown};
 use crate::catalog::{FlagSpan, FlagType};
-use crate::finding::Severity;
+use crate::finding::{Fix, Severity};
 
 /// The first version read that hands lists in a file to the parser one by one; older ones make one text of them.
 const LISTS_SINCE: &str = "0.10.2";
@@ -30,6 +30,10 @@ pub(super) fn judge(lines: &Lines<'_>) -> Vec<Found> {
 
 /// `flag: false` in a file: older versions leave the line out instead of negating the flag.
 fn dropped_false(lines: &Lines<'_>, flag: &str, span: &FlagSpan, value: &Value) -> Option<Found> {
+    if *value == Value::Bool(false) && lines.negates(flag) && is_in_file(lines, flag) {
+        let text = format!("vLLM {} drops a line that says `false` from a file; the line does nothing", lines.version);
+        return Some(lines.found("flag-without-effect", Severity::Warning, flag, &text).fix(Fix::edit("delete the line")));
+    }
     let is_off_anyway = matches!(&span.default, Some(Value::Bool(false))) || (span.default.is_none() && span.takes == FlagType::Switch);
     if *value != Value::Bool(false) || is_off_anyway || !is_in_file(lines, flag) {
         return None;
@@ -44,7 +48,7 @@ fn dropped_false(lines: &Lines<'_>, flag: &str, span: &FlagSpan, value: &Value) 
         if negates { format!("read as --no-{flag} from {FALSE_SINCE} on") } else { "never read as a negation".to_owned() },
         "vllm/utils/argparse_utils.py, load_config_file",
     );
-    Some(if negates { found.line("write the negated flag", format!("no-{flag}: true")) } else { found.line("delete the line", "") })
+    Some(if negates { found.line("write the negated flag", format!("no-{flag}: true")) } else { found.fix(Fix::edit("delete the line")) })
 }
 
 /// Lists and mappings that an older version's file reader turns into text that its parser refuses.
@@ -65,7 +69,7 @@ fn unread_collection(lines: &Lines<'_>, flag: &str, _span: &FlagSpan, value: &Va
     );
     Some(match value {
         Value::Object(_) => found.line("write it as JSON text", format!("{flag}: '{}'", value.to_string().replace('\'', "''"))),
-        _ => found.fix(crate::finding::Fix::edit(format!("pass --{flag} on the command line"))),
+        _ => found.fix(Fix::edit(format!("pass --{flag} on the command line"))),
     })
 }
 
@@ -81,7 +85,7 @@ fn wrong(lines: &Lines<'_>, flag: &str, span: &FlagSpan, value: &Value) -> Optio
     Some(match (choices.first(), corrected(span, value)) {
         (_, Some(line)) => found.line("write", format!("{flag}: {line}")),
         (Some(choice), None) => found.line("the nearest value is", format!("{flag}: {choice}")),
-        (None, None) => found.fix(crate::finding::Fix::edit(format!("write {wanted}"))),
+        (None, None) => found.fix(Fix::edit(format!("write {wanted}"))),
     })
 }
 
@@ -94,7 +98,7 @@ fn refusal(lines: &Lines<'_>, flag: &str, span: &FlagSpan, value: &Value) -> Opt
     let fits = match span.takes {
         FlagType::Switch => value.is_boolean(),
         FlagType::Boolean => value.is_boolean() || is_truth_text(value) && !lines.since("0.9.0"),
-        FlagType::Integer => is_integer(value) || is_human_integer(value) && super::values::takes_suffix(flag),
+        FlagType::Integer => is_integer(value) || is_human_integer(value) && takes_suffix(flag),
         FlagType::HumanInteger => is_integer(value) || is_human_integer(value) || is_auto(lines, flag, value),
         FlagType::Float => value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok()),
         FlagType::String => !value.is_boolean() && !value.is_array(),
@@ -146,6 +150,7 @@ fn corrected(span: &FlagSpan, value: &Value) -> Option<String> {
 /// A value that is the default: the line changes nothing.
 fn default(lines: &Lines<'_>, flag: &str, span: &FlagSpan, value: &Value) -> Option<Found> {
     let is_default = match &span.default {
+        Some(Value::Bool(default)) if lines.negates(flag) => *value == Value::Bool(!default),
         Some(default) => same(default, value),
         None => span.takes == FlagType::Switch && *value == Value::Bool(false),
     };
