@@ -46,11 +46,13 @@ pub struct JudgeContext<'a> {
 }
 
 /// The findings on `args` and `env` for `version`, in the order of the lines; what concerns a flag that is not given comes last.
+/// Of a line that stops the engine, nothing else is said.
 pub fn judge(args: &Arguments, env: &IndexMap<String, String>, version: &Version, context: &JudgeContext<'_>) -> Vec<Finding> {
     let lines = Lines::new(args, env, version, context);
     let mut found = flags::judge(&lines);
-    let refused: HashSet<String> = found.iter().filter(|found| found.finding.severity == Severity::Error).map(|found| found.key.clone()).collect();
     for rule in [values::judge, limits::judge, parallel::judge, checkpoint::judge, exposure::judge, quirks::judge] {
+        let refused: HashSet<String> =
+            found.iter().filter(|found| found.finding.severity == Severity::Error).map(|found| found.key.clone()).collect();
         found.extend(rule(&lines).into_iter().filter(|other| !refused.contains(&other.key)));
     }
     line::in_order(found, &lines)

@@ -66,7 +66,8 @@ fn deprecated(lines: &Lines<'_>, method: &Method, span: &MethodSpan) -> Option<F
     if !span.deprecated || lines.is_on("allow-deprecated-quantization") {
         return None;
     }
-    let text = format!("{} is deprecated in vLLM {}, which refuses it unless allow-deprecated-quantization is set", method.name, lines.version);
+    let text =
+        format!("{} is deprecated in vLLM {}, which refuses it unless allow-deprecated-quantization is set", method.name, lines.version);
     let found = lines.found("quantization-deprecated", Severity::Error, FLAG, &text);
     Some(found.line("allow it", "allow-deprecated-quantization: true"))
 }
@@ -74,7 +75,13 @@ fn deprecated(lines: &Lines<'_>, method: &Method, span: &MethodSpan) -> Option<F
 fn capability(lines: &Lines<'_>, method: &Method, span: &MethodSpan) -> Option<Found> {
     let devices = lines.context.devices?;
     let (has, least) = (devices.compute_capability?, span.min_capability?);
-    let text = format!("{} needs compute capability {least}, and {} has {}.{}; vLLM refuses to start", method.name, devices.name, has / 10, has % 10);
+    let text = format!(
+        "{} needs compute capability {least}, and {} has {}.{}; vLLM refuses to start",
+        method.name,
+        devices.name,
+        has / 10,
+        has % 10
+    );
     (has < u32::from(least.sm())).then(|| {
         lines
             .found("quantization-unsupported-by-gpu", Severity::Error, FLAG, &text)
@@ -127,12 +134,14 @@ fn overrides(stored: &str, asked: &str) -> bool {
 
 /// A method that needs a quantised checkpoint, on a 16-bit one.
 fn not_quantized(lines: &Lines<'_>, method: &Method, model: &ModelSpec) -> Option<Found> {
-    let scheme = lines.context.catalog.quantization(method.scheme.as_deref()?).ok()?;
-    let online_by_name = matches!(method.name.as_str(), "bitsandbytes" | "fp8" | "experts_int8" | "torchao" | "rtn" | "ptpc_fp8" | "inc" | "humming");
-    if scheme.online || online_by_name {
+    let scheme = method.scheme.as_deref().and_then(|scheme| lines.context.catalog.quantization(scheme).ok());
+    let stored_only =
+        ["awq", "gptq", "auto_awq", "auto_gptq", "compressed-tensors", "modelopt", "mxfp4", "gpt_oss_mxfp4", "quark", "aqlm", "gguf"];
+    if scheme.is_some_and(|scheme| scheme.online) || !stored_only.iter().any(|family| method.name.starts_with(family)) {
         return None;
     }
-    let text = format!("{} reads weights that are quantised already, and {} holds 16-bit weights; vLLM refuses to start", method.name, model.id);
+    let text =
+        format!("{} reads weights that are quantised already, and {} holds 16-bit weights; vLLM refuses to start", method.name, model.id);
     let found = lines.found("quantization-mismatch", Severity::Error, FLAG, &text).because("model.quantization", "none", &model.id);
     Some(found.fix(Fix::edit(format!("name a checkpoint that is quantised with {}", method.name))).fix(Fix::edit("or delete the line")))
 }
@@ -144,16 +153,24 @@ fn dtype(lines: &Lines<'_>) -> Option<Found> {
         && asked == "bfloat16"
         && has < 80
     {
-        let text = format!("bfloat16 needs compute capability 8.0, and {} has {}.{}; vLLM refuses to start", devices.name, has / 10, has % 10);
+        let text =
+            format!("bfloat16 needs compute capability 8.0, and {} has {}.{}; vLLM refuses to start", devices.name, has / 10, has % 10);
         let found = lines.found("dtype-unsupported-by-gpu", Severity::Error, "dtype", &text);
-        return Some(found.because("device.compute-capability", format!("{}.{}", has / 10, has % 10), &devices.name).line("write", "dtype: half"));
+        return Some(
+            found.because("device.compute-capability", format!("{}.{}", has / 10, has % 10), &devices.name).line("write", "dtype: half"),
+        );
     }
     let model = lines.context.model?;
     if asked == "bfloat16" && lines.text(FLAG) == Some("awq") && !lines.since("0.24.0") {
         let text = "the awq kernel takes float16 only, and vLLM refuses to start";
         let source = "vllm/model_executor/layers/quantization/awq.py, get_supported_act_dtypes";
         let found = lines.found("dtype-unsupported-by-quantization", Severity::Error, "dtype", text);
-        return Some(found.because("vllm.quantization", "awq", source).line("write", "dtype: half").fix(Fix::edit("or delete the quantization line")));
+        return Some(
+            found
+                .because("vllm.quantization", "awq", source)
+                .line("write", "dtype: half")
+                .fix(Fix::edit("or delete the quantization line")),
+        );
     }
     let full = asked == model.dtype.name() || (asked == "half" && model.dtype.name() == "float16");
     let text = format!("{asked} is the checkpoint's own dtype; the line changes nothing");

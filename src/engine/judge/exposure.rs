@@ -19,13 +19,19 @@ pub(super) fn judge(lines: &Lines<'_>) -> Vec<Found> {
 fn all_interfaces(lines: &Lines<'_>) -> Option<Found> {
     let flag = "host";
     let host = lines.text(flag).filter(|host| matches!(*host, "0.0.0.0" | "::" | "[::]" | "*" | ""))?;
-    let keyed = lines.given("api-key").is_some_and(|key| !key.is_null()) || lines.env.get("VLLM_API_KEY").is_some_and(|key| !key.is_empty());
-    let guard = if keyed { "the API key guards only the paths below /v1" } else { "there is no API key, so anyone who reaches it can use it" };
+    let keyed =
+        lines.given("api-key").is_some_and(|key| !key.is_null()) || lines.env.get("VLLM_API_KEY").is_some_and(|key| !key.is_empty());
+    let guard =
+        if keyed { "the API key guards only the paths below /v1" } else { "there is no API key, so anyone who reaches it can use it" };
     let text = format!("`{host}` listens on every network interface of the machine; {guard}");
     Some(
         lines
             .found("binds-all-interfaces", Severity::Warning, flag, &text)
-            .because("vllm.api-key", if keyed { "set" } else { "not set" }, "vllm/entrypoints/openai/api_server.py, AuthenticationMiddleware")
+            .because(
+                "vllm.api-key",
+                if keyed { "set" } else { "not set" },
+                "vllm/entrypoints/openai/api_server.py, AuthenticationMiddleware",
+            )
             .line("listen on this machine only, behind a proxy that speaks TLS", "host: 127.0.0.1"),
     )
 }
@@ -38,14 +44,23 @@ fn secret_in_file(lines: &Lines<'_>, flag: &str) -> Option<Found> {
     let shortest = keys.iter().map(|key| plain(key).chars().count()).min().unwrap_or(0);
     let variable = if flag == "api-key" { Some("VLLM_API_KEY") } else { (flag == "hf-token").then_some("HF_TOKEN") };
     let found = if flag == "api-key" && shortest < SHORTEST_KEY {
-        let text = format!("{shortest} characters can be guessed, and it stands readable in the file and in the process list; a random key needs {SHORTEST_KEY} or more");
+        let text = format!(
+            "{shortest} characters can be guessed, and it stands readable in the file and in the process list; a random key needs {SHORTEST_KEY} or more"
+        );
         let make = Fix::edit("make a random one").with_command("openssl rand -hex 32");
         lines.found("api-key-short", Severity::Warning, flag, &text).fix(make)
     } else {
-        lines.found("secret-in-file", Severity::Warning, flag, "the secret stands readable in the file and in the process list; it belongs into the environment")
+        lines.found(
+            "secret-in-file",
+            Severity::Warning,
+            flag,
+            "the secret stands readable in the file and in the process list; it belongs into the environment",
+        )
     };
     Some(match variable {
-        Some(variable) => found.fix(Fix::edit(format!("delete the line and give the secret as {variable} from a secret store or an env file that only the service reads"))),
+        Some(variable) => found.fix(Fix::edit(format!(
+            "delete the line and give the secret as {variable} from a secret store or an env file that only the service reads"
+        ))),
         None => found.fix(Fix::edit("delete the line and keep the key file unencrypted but readable by the service only")),
     })
 }
@@ -55,15 +70,14 @@ fn remote_code(lines: &Lines<'_>) -> Option<Found> {
     let model = lines.context.model;
     match (lines.is_on(flag), model) {
         (true, Some(model)) if model.needs_remote_code => {
-            let text = format!("runs the Python code that comes with {}, which vLLM has no class for; pin the revision you have read", model.id);
+            let text =
+                format!("runs the Python code that comes with {}, which vLLM has no class for; pin the revision you have read", model.id);
             Some(lines.found("trust-remote-code-unpinned", Severity::Warning, flag, &text).line("pin it", "code-revision: <commit>"))
                 .filter(|_| lines.given("code-revision").is_none() && lines.given("revision").is_none())
         }
         (true, known) => {
-            let what = known.map_or_else(
-                || "most models need none".to_owned(),
-                |model| format!("vLLM has its own class for {}", model.architecture),
-            );
+            let what = known
+                .map_or_else(|| "most models need none".to_owned(), |model| format!("vLLM has its own class for {}", model.architecture));
             let text = format!("lets Python code from the model's repository run with the server's rights, and {what}");
             let found = lines.found("trust-remote-code-unneeded", Severity::Warning, flag, &text);
             let found = match known {
@@ -73,8 +87,15 @@ fn remote_code(lines: &Lines<'_>) -> Option<Found> {
             Some(found.fix(Fix::edit("delete the line")))
         }
         (false, Some(model)) if model.needs_remote_code => {
-            let text = format!("missing: {} has no class in vLLM and brings its own Python code, which is refused without this flag", model.architecture);
-            let found = lines.found("trust-remote-code-missing", Severity::Error, flag, &text).because("model.architecture", &model.architecture, &model.id);
+            let text = format!(
+                "missing: {} has no class in vLLM and brings its own Python code, which is refused without this flag",
+                model.architecture
+            );
+            let found = lines.found("trust-remote-code-missing", Severity::Error, flag, &text).because(
+                "model.architecture",
+                &model.architecture,
+                &model.id,
+            );
             Some(found.line("after reading the code, allow it", "trust-remote-code: true"))
         }
         _ => None,

@@ -37,7 +37,7 @@ fn explained(lines: &Lines<'_>, name: &str, flag: &Flag) -> Option<Found> {
     let source = flag.sources.first().cloned().unwrap_or_else(|| flag.origin.to_string());
     let effect = flag.effect.as_deref()?.trim_end_matches('.');
     let effect = &lowered(effect);
-    Some(lines.found("flag-explained", Severity::Info, name, effect).because("effect", "as described", &source))
+    Some(lines.found("flag-explained", Severity::Info, name, effect).because("vllm.version", lines.version, &source))
 }
 
 fn removed(lines: &Lines<'_>, name: &str, flag: &Flag, since: &str) -> Found {
@@ -53,9 +53,7 @@ fn removed(lines: &Lines<'_>, name: &str, flag: &Flag, since: &str) -> Found {
 
 fn not_yet(lines: &Lines<'_>, name: &str, since: &str) -> Found {
     let text = format!("comes with vLLM {since}; {} does not know it and refuses to start", lines.version);
-    lines
-        .found("flag-not-yet", Severity::Error, name, &text)
-        .fix(Fix::edit(format!("delete the line, or use vLLM {since} or newer")))
+    lines.found("flag-not-yet", Severity::Error, name, &text).fix(Fix::edit(format!("delete the line, or use vLLM {since} or newer")))
 }
 
 /// The engine's parser takes any unambiguous beginning of a flag's name for the flag.
@@ -78,7 +76,8 @@ fn unknown(lines: &Lines<'_>, name: &str, nearest: &[String]) -> Found {
             }
         }
         several => {
-            let text = format!("stands for several flags of vLLM {}, which refuses to start; they are `{}`", lines.version, several.join("`, `"));
+            let text =
+                format!("stands for several flags of vLLM {}, which refuses to start; they are `{}`", lines.version, several.join("`, `"));
             lines.found("flag-ambiguous", Severity::Error, name, &text).fix(Fix::edit("write the whole name"))
         }
     }

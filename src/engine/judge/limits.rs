@@ -32,7 +32,10 @@ fn utilization(lines: &Lines<'_>) -> Option<Found> {
     } else {
         "CUDA graphs lie outside this share, and other processes on the device count inside it"
     };
-    let text = format!("leaves {:.1} % of the device free; {outside}, so the engine can run out of memory after it has started", (1.0 - share) * 100.0);
+    let text = format!(
+        "leaves {:.1} % of the device free; {outside}, so the engine can run out of memory after it has started",
+        (1.0 - share) * 100.0
+    );
     Some(lines.found("memory-utilization-high", Severity::Warning, flag, &text).line("leave room", format!("{flag}: 0.92")))
 }
 
@@ -43,7 +46,9 @@ fn positive_sizes(lines: &Lines<'_>) -> Option<Found> {
         let searched = flag == "max-model-len" && (number + 1.0).abs() < f64::EPSILON && lines.since("0.14.0");
         let text = format!("`{number}` is no size; at least 1 is needed");
         (number < 1.0 && !searched).then(|| {
-            lines.found("value-not-allowed", Severity::Error, flag, &text).fix(Fix::edit("write 1 or more, or delete the line for the default"))
+            lines
+                .found("value-not-allowed", Severity::Error, flag, &text)
+                .fix(Fix::edit("write 1 or more, or delete the line for the default"))
         })
     })
 }
@@ -53,7 +58,9 @@ fn batched_below_sequences(lines: &Lines<'_>) -> Option<Found> {
     if tokens >= sequences || tokens < 1.0 {
         return None;
     }
-    let text = format!("`{tokens}` is less than max-num-seqs `{sequences}`; each running request needs one token a step, and vLLM refuses to start");
+    let text = format!(
+        "`{tokens}` is less than max-num-seqs `{sequences}`; each running request needs one token a step, and vLLM refuses to start"
+    );
     let found = lines.found("batched-tokens-below-sequences", Severity::Error, "max-num-batched-tokens", &text);
     Some(
         found
@@ -69,7 +76,9 @@ fn batched_below_context(lines: &Lines<'_>) -> Option<Found> {
     if tokens >= context || tokens < 1.0 || !chunked_prefill_is_off(lines) {
         return None;
     }
-    let text = format!("`{tokens}` is less than max-model-len `{context}` with chunked prefill off; a prompt must fit into one step, and vLLM refuses to start");
+    let text = format!(
+        "`{tokens}` is less than max-model-len `{context}` with chunked prefill off; a prompt must fit into one step, and vLLM refuses to start"
+    );
     let found = lines.found("batched-tokens-below-context", Severity::Error, "max-num-batched-tokens", &text);
     Some(
         found
@@ -132,7 +141,10 @@ fn block_size(lines: &Lines<'_>) -> Option<Found> {
     let text = if is_sixteen {
         "16 tokens is what the engine chooses by itself; the line changes nothing".to_owned()
     } else {
-        format!("{tokens} tokens a KV block instead of 16: a request wastes up to {} tokens of its last block; neither speed nor memory gain", tokens - 1.0)
+        format!(
+            "{tokens} tokens a KV block instead of 16: a request wastes up to {} tokens of its last block; neither speed nor memory gain",
+            tokens - 1.0
+        )
     };
     Some(lines.found(if is_sixteen { "flag-is-default" } else { "flag-explained" }, Severity::Info, flag, &text))
 }
@@ -153,10 +165,13 @@ fn fixed_cache(lines: &Lines<'_>) -> Option<Found> {
     lines.given("gpu-memory-utilization")?;
     let takes_bytes = lines.span("kv-cache-memory-bytes").is_some_and(|span| span.takes != FlagType::String);
     let starts = if lines.context.usage == UsageContext::Serve { "the server" } else { "`LLM`" };
-    let text = format!("with kv-cache-memory-bytes it no longer sizes the KV cache; it is only the free memory that {starts} checks for at start");
+    let text =
+        format!("with kv-cache-memory-bytes it no longer sizes the KV cache; it is only the free memory that {starts} checks for at start");
     takes_bytes.then(|| {
-        lines
-            .found("flag-without-effect", Severity::Info, "gpu-memory-utilization", &text)
-            .because("vllm.kv-cache-memory-bytes", super::line::plain(fixed), "the same configuration")
+        lines.found("flag-without-effect", Severity::Info, "gpu-memory-utilization", &text).because(
+            "vllm.kv-cache-memory-bytes",
+            super::line::plain(fixed),
+            "the same configuration",
+        )
     })
 }

@@ -1,6 +1,6 @@
 //! The lines under judgement, and the findings about them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -49,7 +49,9 @@ impl<'a> Lines<'a> {
         }
         let inverse = inverse_of(flag).map(|inverse| self.context.engine.flag(&inverse, self.version));
         match inverse {
-            Some(FlagStatus::Current { flag, span }) if span.takes == FlagType::Boolean && span.negatable => FlagStatus::Current { flag, span },
+            Some(FlagStatus::Current { flag, span }) if span.takes == FlagType::Boolean && span.negatable => {
+                FlagStatus::Current { flag, span }
+            }
             _ => status,
         }
     }
@@ -142,7 +144,7 @@ impl Found {
 }
 
 /// The findings in the order of their lines. On one line the weightiest kind stands alone: that a line says nothing new
-/// gives way to what is wrong with it, and what its flag does in general gives way to both.
+/// gives way to what is wrong with it, and what its flag does in general gives way to both and to what it does here.
 pub(super) fn in_order(mut found: Vec<Found>, lines: &Lines<'_>) -> Vec<Finding> {
     let mut weightiest: HashMap<String, u8> = HashMap::new();
     for one in &found {
@@ -150,6 +152,10 @@ pub(super) fn in_order(mut found: Vec<Found>, lines: &Lines<'_>) -> Vec<Finding>
         *weight = (*weight).max(weight_of(&one.finding));
     }
     found.retain(|one| weightiest.get(&one.key).is_none_or(|weight| weight_of(&one.finding) == *weight));
+    let mut said = HashSet::new();
+    found.reverse();
+    found.retain(|one| one.finding.id != "flag-explained" || said.insert(one.key.clone()));
+    found.reverse();
     let position = |found: &Found| {
         let flag = lines.args.0.get_index_of(&found.key);
         let variable = lines.env.get_index_of(&found.key).map(|index| lines.args.0.len() + index);

@@ -42,7 +42,8 @@ fn heads(lines: &Lines<'_>, model: &ModelSpec, ranks: u64) -> Option<Found> {
     }
     let text = format!("{ranks} ranks do not divide {heads} attention heads with {kv_heads} key/value heads; vLLM refuses to start");
     let below = (1..ranks).rev().find(|ranks| fits(*ranks)).unwrap_or(1);
-    let found = lines.found("heads-not-divisible", Severity::Error, TENSOR, &text).because("model.heads", format!("{heads}/{kv_heads}"), &model.id);
+    let found =
+        lines.found("heads-not-divisible", Severity::Error, TENSOR, &text).because("model.heads", format!("{heads}/{kv_heads}"), &model.id);
     Some(found.line("the next smaller size that divides them", format!("{TENSOR}: {below}")))
 }
 
@@ -63,6 +64,5 @@ fn alone(lines: &Lines<'_>) -> Option<Found> {
     let flag = "disable-custom-all-reduce";
     let single = ranks(lines, TENSOR).unwrap_or(1) == 1;
     let text = "there is one tensor-parallel rank, so nothing is reduced between GPUs and the line has no effect";
-    (single && lines.is_on(flag))
-        .then(|| lines.found("flag-without-effect", Severity::Info, flag, text).fix(Fix::edit("delete the line")))
+    (single && lines.is_on(flag)).then(|| lines.found("flag-without-effect", Severity::Info, flag, text).fix(Fix::edit("delete the line")))
 }

@@ -9,8 +9,13 @@ use crate::finding::{Evidence, Finding, Fix, Severity};
 use crate::model::spec::{Mixer, ModelSpec, Span};
 
 pub(super) fn judge(lines: &Lines<'_>) -> Vec<Found> {
-    let quirks = lines.context.engine.quirks_for(lines.version);
-    quirks.filter_map(|quirk| report(lines, quirk, applies(lines, &quirk.when))).collect()
+    let quirks = lines.context.engine.quirks_for(lines.version).map(|quirk| (quirk, applies(lines, &quirk.when)));
+    let applying: Vec<(&Quirk, Option<bool>)> = quirks.filter(|(_, applies)| *applies != Some(false)).collect();
+    let undone = applying
+        .iter()
+        .any(|(quirk, applies)| *applies == Some(true) && quirk.effect == QuirkEffect::Broken && quirk.when.offload.is_some());
+    let costs_nothing = |quirk: &Quirk| undone && quirk.when.offload.is_some() && quirk.effect == QuirkEffect::CostsTime;
+    applying.into_iter().filter(|(quirk, _)| !costs_nothing(quirk)).filter_map(|(quirk, applies)| report(lines, quirk, applies)).collect()
 }
 
 /// The finding of a quirk. One that cannot be decided is a warning, if it would be worse when it applies.
@@ -23,7 +28,8 @@ fn report(lines: &Lines<'_>, quirk: &Quirk, applies: Option<bool>) -> Option<Fou
         None => return None,
     };
     let flag = concerned(lines, quirk);
-    let message = quirk.message.replace("{value}", &flag.as_deref().and_then(|flag| Some(shown(flag, lines.args.get(flag)?))).unwrap_or_default());
+    let message =
+        quirk.message.replace("{value}", &flag.as_deref().and_then(|flag| Some(shown(flag, lines.args.get(flag)?))).unwrap_or_default());
     let message = message.trim_end_matches('.');
     let offloaded = lines.context.offloaded.filter(|_| quirk.when.offload.is_some() && quirk.effect == QuirkEffect::CostsTime);
     let message = match (offloaded, applies) {
@@ -121,7 +127,10 @@ fn applies(lines: &Lines<'_>, when: &QuirkCondition) -> Option<bool> {
         when.weight_bits.map_or(Some(true), |bits| weight_bits(lines).map(|has| has == u64::from(bits))),
         when.prequantized.map_or(Some(true), |wanted| lines.context.model.map(|model| model.quantization.is_some() == wanted)),
         attention(lines, &when.attention),
-        Some(when.kv_cache_dtype.is_empty() || lines.text("kv-cache-dtype").is_some_and(|dtype| when.kv_cache_dtype.iter().any(|one| one == dtype))),
+        Some(
+            when.kv_cache_dtype.is_empty()
+                || lines.text("kv-cache-dtype").is_some_and(|dtype| when.kv_cache_dtype.iter().any(|one| one == dtype)),
+        ),
         when.tensor_parallel_over.map_or(Some(true), |least| Some(lines.number("tensor-parallel-size").unwrap_or(1.0) > f64::from(least))),
         when.cuda_graphs.map_or(Some(true), |wanted| Some(lines.is_on("enforce-eager") != wanted)),
         when.min_capability.map_or(Some(true), |least| capability(lines).map(|has| has >= u32::from(least.sm()))),
