@@ -235,7 +235,7 @@ fn lines_must_fit_each_other_the_model_and_the_devices() {
         (&turing, "dtype: bfloat16", "0.25.1", "error dtype-unsupported-by-gpu"),
         (&two, "trust-remote-code: true", "0.25.1", "warning trust-remote-code-unneeded"),
         (&two, "cpu-offload-gb: 30", "0.25.1", "error offload-ignored"),
-        (&awq, "cpu-offload-gb: 30", "0.16.0", "error offload-undone-by-repack"),
+        (&awq, "cpu-offload-gb: 30", "0.16.0", "error offload-lost-on-repack"),
         (&two, "cpu-offload-gb: 30", "0.29.0", "warning offload-moves-weights"),
     ] {
         assert_eq!(case.ids(lines, version), [expected], "{lines} on {version}");
@@ -250,7 +250,7 @@ fn lines_must_fit_each_other_the_model_and_the_devices() {
 #[test]
 fn variables_are_judged_too() {
     let case = Case::new().env("VLLM_ATTENTION_BACKEND", "FLASHINFER");
-    assert_eq!(case.ids("port: 8000", "0.16.0"), ["warning attention-variable-removed"]);
+    assert_eq!(case.ids("port: 8000", "0.16.0"), ["warning attention-backend-variable-unread"]);
     assert_eq!(case.fix("port: 8000", "0.16.0"), "attention-backend: FLASHINFER");
     assert!(case.ids("port: 8000", "0.11.2").is_empty());
 }

@@ -118,6 +118,8 @@ pub struct BatchDefault {
     pub usage: Option<UsageContext>,
     /// The device has at least this many GiB by `cudaMemGetInfo`.
     pub min_memory_gib: Option<f64>,
+    /// The device's name, in lower case, contains this.
+    pub name_with: Option<String>,
     /// The device's name, in lower case, does not contain this.
     pub name_without: Option<String>,
     /// Tokens of a step.

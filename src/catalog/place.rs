@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The layout, as an error message shows it.
-pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,lines,memory,quantization}.toml, \
+pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,quantization}.toml, \
                                  cuda.toml, torch.toml, devices.toml, quantizations.toml";
 
 /// What a rule file holds, told by its path.
@@ -41,7 +41,7 @@ impl Place {
             let part = match file {
                 "releases" => EnginePart::Releases,
                 "flags" => EnginePart::Flags,
-                "quirks" | "lines" => EnginePart::Quirks,
+                "quirks" => EnginePart::Quirks,
                 "memory" => EnginePart::Memory,
                 "quantization" => EnginePart::Quantization,
                 _ => return None,

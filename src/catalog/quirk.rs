@@ -63,6 +63,8 @@ pub enum QuirkEffect {
     Refused,
     /// The flag is accepted and does nothing, harmlessly.
     NoEffect,
+    /// The flag works and will be removed.
+    Deprecated,
     /// It works and costs device memory that nobody expects.
     CostsMemory,
     /// It works and costs time that nobody expects.
@@ -71,7 +73,7 @@ pub enum QuirkEffect {
     Misreports,
     /// It works and opens the machine, loses data or spoils the output.
     Dangerous,
-    /// It works; its name says less than it does.
+    /// It works; its name says less, or more, than it does.
     Explained,
 }
 
@@ -84,13 +86,8 @@ pub struct QuirkCondition {
     /// The flag's value is one of these.
     #[serde(default)]
     pub values: Vec<String>,
-    /// The flag's number is above this.
-    pub above: Option<f64>,
     /// An environment variable is set, by name.
-    pub env: Option<String>,
-    /// The variable's value is one of these.
-    #[serde(default)]
-    pub env_values: Vec<String>,
+    pub environment: Option<String>,
     /// Weights are offloaded to the host by this backend.
     pub offload: Option<OffloadBackend>,
     /// The model runner is this one.

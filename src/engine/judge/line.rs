@@ -152,6 +152,9 @@ pub(super) fn in_order(mut found: Vec<Found>, lines: &Lines<'_>) -> Vec<Finding>
         *weight = (*weight).max(weight_of(&one.finding));
     }
     found.retain(|one| weightiest.get(&one.key).is_none_or(|weight| weight_of(&one.finding) == *weight));
+    let deprecated: HashSet<String> =
+        found.iter().filter(|one| one.finding.id == "flag-deprecated").map(|one| one.key.clone()).collect();
+    found.retain(|one| one.finding.id != "flag-without-effect" || !deprecated.contains(&one.key));
     let mut said = HashSet::new();
     found.reverse();
     found.retain(|one| one.finding.id != "flag-explained" || said.insert(one.key.clone()));

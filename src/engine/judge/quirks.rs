@@ -6,7 +6,7 @@ use super::line::{Found, Lines, number, plain, shown};
 use crate::catalog::{Host, OffloadBackend, Quirk, QuirkCondition, QuirkEffect, Runner as CatalogRunner};
 use crate::engine::launch::Runner;
 use crate::finding::{Evidence, Finding, Fix, Severity};
-use crate::model::spec::{Mixer, ModelSpec, Span};
+use crate::model::spec::{Mixer, ModelSpec, RecurrentFamily, Span};
 
 pub(super) fn judge(lines: &Lines<'_>) -> Vec<Found> {
     let quirks = lines.context.engine.quirks_for(lines.version).map(|quirk| (quirk, applies(lines, &quirk.when)));
@@ -18,16 +18,21 @@ pub(super) fn judge(lines: &Lines<'_>) -> Vec<Found> {
     applying.into_iter().filter(|(quirk, _)| !costs_nothing(quirk)).filter_map(|(quirk, applies)| report(lines, quirk, applies)).collect()
 }
 
-/// The finding of a quirk. One that cannot be decided is a warning, if it would be worse when it applies.
+/// The finding of a quirk. One that cannot be decided is still told, if it would stop the launch. What holds for a
+/// launch whatever its lines say is the planner's to tell, unless it stops the launch.
 fn report(lines: &Lines<'_>, quirk: &Quirk, applies: Option<bool>) -> Option<Found> {
     let worst = severity(quirk.effect);
     let severity = match applies {
         Some(true) => worst,
         Some(false) => return None,
-        None if worst == Severity::Error => Severity::Warning,
+        None if worst == Severity::Error && quirk.when.offload.is_some() => Severity::Warning,
+        None if worst == Severity::Error => Severity::Info,
         None => return None,
     };
     let flag = concerned(lines, quirk);
+    if flag.is_none() && quirk.when.environment.is_none() && severity != Severity::Error {
+        return None;
+    }
     let message =
         quirk.message.replace("{value}", &flag.as_deref().and_then(|flag| Some(shown(flag, lines.args.get(flag)?))).unwrap_or_default());
     let message = message.trim_end_matches('.');
@@ -37,7 +42,7 @@ fn report(lines: &Lines<'_>, quirk: &Quirk, applies: Option<bool>) -> Option<Fou
         (None, None) => format!("{message}; whether this launch is concerned could not be told"),
         (None, _) => message.to_owned(),
     };
-    let id = if quirk.effect == QuirkEffect::NoEffect && quirk.when.env.is_none() { "flag-without-effect" } else { &quirk.id };
+    let id = if quirk.effect == QuirkEffect::NoEffect && quirk.when.environment.is_none() { "flag-without-effect" } else { &quirk.id };
     let mut found = match &flag {
         Some(flag) => lines.found(id, severity, flag, &message),
         None => about_variable(lines, quirk, id, severity, &message),
@@ -54,7 +59,7 @@ fn report(lines: &Lines<'_>, quirk: &Quirk, applies: Option<bool>) -> Option<Fou
 const fn severity(effect: QuirkEffect) -> Severity {
     match effect {
         QuirkEffect::Broken | QuirkEffect::Refused => Severity::Error,
-        QuirkEffect::NoEffect | QuirkEffect::CostsMemory | QuirkEffect::CostsTime | QuirkEffect::Dangerous => Severity::Warning,
+        QuirkEffect::NoEffect | QuirkEffect::Deprecated | QuirkEffect::CostsMemory | QuirkEffect::CostsTime | QuirkEffect::Dangerous => Severity::Warning,
         QuirkEffect::Misreports | QuirkEffect::Explained => Severity::Info,
     }
 }
@@ -73,9 +78,9 @@ fn concerned(lines: &Lines<'_>, quirk: &Quirk) -> Option<String> {
 }
 
 fn about_variable(lines: &Lines<'_>, quirk: &Quirk, id: &str, severity: Severity, message: &str) -> Found {
-    let variable = quirk.when.env.clone();
+    let variable = quirk.when.environment.clone();
     let value = variable.as_ref().and_then(|variable| lines.env.get(variable));
-    let key = variable.clone().unwrap_or_default();
+    let key = variable.clone().unwrap_or_else(|| if quirk.when.quantization.is_empty() { String::new() } else { "quantization".to_owned() });
     let subject = variable.as_ref().map_or_else(|| "engine".to_owned(), |variable| format!("env:{variable}"));
     let message = variable.as_ref().map_or_else(|| message.to_owned(), |variable| format!("{variable}: {message}"));
     let evidence = variable.iter().zip(value).map(|(variable, value)| Evidence {
@@ -104,7 +109,7 @@ fn fixes(lines: &Lines<'_>, quirk: &Quirk, flag: Option<&str>) -> Vec<Fix> {
     }
     for (name, value) in &quirk.fix_flags {
         let given = flag.and_then(|flag| lines.args.get(flag)).map(plain);
-        let given = given.or_else(|| quirk.when.env.as_ref().and_then(|variable| lines.env.get(variable).cloned())).unwrap_or_default();
+        let given = given.or_else(|| quirk.when.environment.as_ref().and_then(|variable| lines.env.get(variable).cloned())).unwrap_or_default();
         fixes.push(Fix::edit(text(format!("set {name}"))).with_command(format!("{name}: {}", value.replace("{value}", &given))));
     }
     if let Some(package) = &quirk.fix_package {
@@ -120,7 +125,7 @@ fn fixes(lines: &Lines<'_>, quirk: &Quirk, flag: Option<&str>) -> Vec<Fix> {
 fn applies(lines: &Lines<'_>, when: &QuirkCondition) -> Option<bool> {
     let parts = [
         given(lines, when),
-        when.env.as_ref().map_or(Some(true), |variable| Some(variable_is(lines, variable, &when.env_values))),
+        Some(when.environment.as_ref().is_none_or(|variable| lines.env.contains_key(variable))),
         when.offload.map_or(Some(true), |wanted| Some(offloads(lines, wanted))),
         when.runner.map_or(Some(true), |wanted| runner(lines, wanted)),
         quantization(lines, when),
@@ -154,12 +159,7 @@ fn given(lines: &Lines<'_>, when: &QuirkCondition) -> Option<bool> {
         return Some(when.values.iter().any(|wanted| wanted.eq_ignore_ascii_case(&plain(value))));
     }
     let asks_nothing = value.is_null() || *value == serde_json::Value::Bool(false) || number(value) == Some(0.0);
-    let within = number(value).is_none_or(|number| when.above.is_none_or(|above| number > above));
-    Some(!asks_nothing && within)
-}
-
-fn variable_is(lines: &Lines<'_>, variable: &str, values: &[String]) -> bool {
-    lines.env.get(variable).is_some_and(|value| values.is_empty() || values.iter().any(|wanted| wanted.eq_ignore_ascii_case(value.trim())))
+    Some(!asks_nothing)
 }
 
 fn offloads(lines: &Lines<'_>, wanted: OffloadBackend) -> bool {
@@ -216,11 +216,15 @@ fn attention(lines: &Lines<'_>, families: &[String]) -> Option<bool> {
 /// Whether a layer is of this attention family, by the id of its rule file.
 fn has_family(model: &ModelSpec, family: &str) -> bool {
     model.layers.iter().any(|layer| match (&layer.mixer, family) {
-        (Mixer::Latent { index_head_dim, .. }, "sparse-mla" | "dsa" | "mla-sparse") => index_head_dim.is_some(),
-        (Mixer::Latent { .. }, "mla") | (Mixer::Recurrent { .. }, "recurrent" | "mamba" | "hybrid" | "gdn" | "linear") => true,
-        (Mixer::Attention { span: Span::Sliding(_), .. }, "sliding-window" | "swa") => true,
-        (Mixer::Attention { span: Span::Chunked(_), .. }, "chunked-local" | "chunked") => true,
-        (Mixer::Attention { span: Span::Full, .. }, "full" | "gqa" | "mha") => true,
+        (Mixer::Latent { index_head_dim, .. }, "dsa") => index_head_dim.is_some(),
+        (Mixer::Recurrent { family: RecurrentFamily::GatedDelta, .. }, "gdn")
+        | (Mixer::Recurrent { family: RecurrentFamily::Mamba1, .. }, "mamba1")
+        | (Mixer::Recurrent { family: RecurrentFamily::Mamba2, .. }, "mamba2")
+        | (Mixer::Recurrent { family: RecurrentFamily::ShortConv, .. }, "short-convolution")
+        | (Mixer::Latent { .. }, "mla")
+        | (Mixer::Attention { span: Span::Sliding(_), .. }, "sliding-window")
+        | (Mixer::Attention { span: Span::Chunked(_), .. }, "chunked-local")
+        | (Mixer::Attention { span: Span::Full, .. }, "gqa") => true,
         _ => false,
     })
 }
