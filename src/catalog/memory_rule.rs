@@ -20,6 +20,8 @@ pub struct MemoryRules {
     pub before_snapshot: Timeline<Vec<BeforeSnapshot>>,
     /// Whether the estimated size of CUDA graphs is subtracted from the KV cache by default.
     pub graph_estimate_subtracted: Timeline<bool>,
+    /// Whether that estimate exists, so that `VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS` can switch it on.
+    pub graph_estimate_exists: Timeline<bool>,
     /// Whether one block is set aside before a request of full length is admitted.
     pub null_block_reserved: Timeline<bool>,
     /// Whether `--max-model-len auto` exists.

@@ -6,9 +6,10 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::catalog::RunnerRule;
 use crate::engine::arguments::Arguments;
-use crate::engine::capture_sizes::default_capture_sizes;
-use crate::engine::era::{BatchDefaults, Era, V2Runner};
+use crate::engine::capture_sizes::{Limits, default_capture_sizes};
+use crate::engine::era::{BatchDefaults, Era};
 use crate::engine::launch::{GraphMode, Launch, Offload, ParallelSizes, Runner, UsageContext};
 use crate::model::spec::{Dtype, Mixer, ModelSpec, Span};
 use crate::units::Bytes;
@@ -30,8 +31,6 @@ pub struct Context<'a> {
     pub era: &'a Era,
     /// Batch defaults of this version, usage context and device.
     pub batch: BatchDefaults,
-    /// Architectures that the V2 runner takes by default in this version, where it goes by a list.
-    pub v2_architectures: &'a [String],
     /// The model.
     pub model: &'a ModelSpec,
     /// The machine.
@@ -159,13 +158,15 @@ fn runner(context: &Context<'_>, quantization: Option<&str>) -> Runner {
         _ => {}
     }
     let model = context.model;
-    let listed = context.v2_architectures.contains(&model.architecture);
-    let v2 = match context.era.v2_runner {
-        V2Runner::Never => false,
-        V2Runner::ListedUnquantized => listed && quantization.is_none(),
-        V2Runner::Listed => listed,
-        V2Runner::Dense => !model.is_hybrid() && (listed || !model.is_mixture_of_experts()),
-        V2Runner::Always => true,
+    let v2 = match &context.era.v2_runner {
+        RunnerRule::Never => false,
+        RunnerRule::Listed { architectures, unquantized_only, .. } => {
+            architectures.contains(&model.architecture) && !(*unquantized_only && quantization.is_some())
+        }
+        RunnerRule::DenseGenerate { architectures, .. } => {
+            !model.is_hybrid() && (architectures.contains(&model.architecture) || !model.is_mixture_of_experts())
+        }
+        RunnerRule::Everything => true,
     };
     if v2 { Runner::V2 } else { Runner::V1 }
 }
@@ -222,9 +223,9 @@ fn capture_sizes(args: &Arguments, context: &Context<'_>, seqs: u64, tokens: u64
         .and_then(Value::as_u64)
         .or_else(|| args.count("spec-tokens"))
         .unwrap_or(0);
-    let blackwell = matches!(context.machine.compute_capability, Some(100..110));
-    let largest_default = if blackwell && context.era.captures_1024_on_sm100 { 1024 } else { 512 };
-    default_capture_sizes(context.era.capture_rule, seqs, tokens, speculative, limit, largest_default)
+    let sm100 = matches!(context.machine.compute_capability, Some(100..110));
+    let limits = Limits { max_num_seqs: seqs, max_num_batched_tokens: tokens, speculative_tokens: speculative, largest: limit, sm100 };
+    default_capture_sizes(&context.era.capture_sizes, limits)
 }
 
 /// What is really offloaded: nothing where the runner never installs the offloader.

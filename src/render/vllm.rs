@@ -251,17 +251,8 @@ fn server(options: &RenderOptions, model: &Model) -> Result<Server, RenderError>
     let port = options.port;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let any = if options.bind.is_ipv4() { "0.0.0.0" } else { "::" };
-    let command = words(&[
-        "vllm",
-        "serve",
-        &model.container,
-        "--config",
-        "/etc/vllm/serve.yaml",
-        "--host",
-        any,
-        "--port",
-        &port.to_string(),
-    ]);
+    let command =
+        words(&["vllm", "serve", &model.container, "--config", "/etc/vllm/serve.yaml", "--host", any, "--port", &port.to_string()]);
     if port == 0 {
         return Err(RenderError::NotAValue { flag: "port".to_owned(), value: "0".to_owned() });
     }
