@@ -69,6 +69,7 @@ impl Case {
             memory: Bytes::GIB * 32,
             cuda_total: Bytes::GIB * 32,
             limit: Bytes::GIB * 32,
+            multiprocessors: None,
             compute_capability,
             memory_bandwidth: None,
             host_link: None,

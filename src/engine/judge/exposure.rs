@@ -21,17 +21,16 @@ fn all_interfaces(lines: &Lines<'_>) -> Option<Found> {
     let host = lines.text(flag).filter(|host| matches!(*host, "0.0.0.0" | "::" | "[::]" | "*" | ""))?;
     let keyed =
         lines.given("api-key").is_some_and(|key| !key.is_null()) || lines.env.get("VLLM_API_KEY").is_some_and(|key| !key.is_empty());
-    let guard =
-        if keyed { "the API key guards the paths of the API, not `/health` or `/metrics`" } else { "there is no API key, so anyone who reaches it can use it" };
+    let guard = if keyed {
+        "the API key guards the paths of the API, not `/health` or `/metrics`"
+    } else {
+        "there is no API key, so anyone who reaches it can use it"
+    };
     let text = format!("`{host}` listens on every network interface of the machine; {guard}");
     Some(
         lines
             .found("binds-all-interfaces", Severity::Warning, flag, &text)
-            .because(
-                "vllm.api-key",
-                if keyed { "set" } else { "not set" },
-                "vllm/entrypoints, AuthenticationMiddleware",
-            )
+            .because("vllm.api-key", if keyed { "set" } else { "not set" }, "vllm/entrypoints, AuthenticationMiddleware")
             .line("listen on this machine only, behind a proxy that speaks TLS", "host: 127.0.0.1"),
     )
 }

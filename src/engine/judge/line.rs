@@ -152,8 +152,7 @@ pub(super) fn in_order(mut found: Vec<Found>, lines: &Lines<'_>) -> Vec<Finding>
         *weight = (*weight).max(weight_of(&one.finding));
     }
     found.retain(|one| weightiest.get(&one.key).is_none_or(|weight| weight_of(&one.finding) == *weight));
-    let deprecated: HashSet<String> =
-        found.iter().filter(|one| one.finding.id == "flag-deprecated").map(|one| one.key.clone()).collect();
+    let deprecated: HashSet<String> = found.iter().filter(|one| one.finding.id == "flag-deprecated").map(|one| one.key.clone()).collect();
     found.retain(|one| one.finding.id != "flag-without-effect" || !deprecated.contains(&one.key));
     let mut said = HashSet::new();
     found.reverse();

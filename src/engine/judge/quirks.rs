@@ -59,7 +59,9 @@ fn report(lines: &Lines<'_>, quirk: &Quirk, applies: Option<bool>) -> Option<Fou
 const fn severity(effect: QuirkEffect) -> Severity {
     match effect {
         QuirkEffect::Broken | QuirkEffect::Refused => Severity::Error,
-        QuirkEffect::NoEffect | QuirkEffect::Deprecated | QuirkEffect::CostsMemory | QuirkEffect::CostsTime | QuirkEffect::Dangerous => Severity::Warning,
+        QuirkEffect::NoEffect | QuirkEffect::Deprecated | QuirkEffect::CostsMemory | QuirkEffect::CostsTime | QuirkEffect::Dangerous => {
+            Severity::Warning
+        }
         QuirkEffect::Misreports | QuirkEffect::Explained => Severity::Info,
     }
 }
@@ -80,7 +82,8 @@ fn concerned(lines: &Lines<'_>, quirk: &Quirk) -> Option<String> {
 fn about_variable(lines: &Lines<'_>, quirk: &Quirk, id: &str, severity: Severity, message: &str) -> Found {
     let variable = quirk.when.environment.clone();
     let value = variable.as_ref().and_then(|variable| lines.env.get(variable));
-    let key = variable.clone().unwrap_or_else(|| if quirk.when.quantization.is_empty() { String::new() } else { "quantization".to_owned() });
+    let key =
+        variable.clone().unwrap_or_else(|| if quirk.when.quantization.is_empty() { String::new() } else { "quantization".to_owned() });
     let subject = variable.as_ref().map_or_else(|| "engine".to_owned(), |variable| format!("env:{variable}"));
     let message = variable.as_ref().map_or_else(|| message.to_owned(), |variable| format!("{variable}: {message}"));
     let evidence = variable.iter().zip(value).map(|(variable, value)| Evidence {
@@ -109,7 +112,8 @@ fn fixes(lines: &Lines<'_>, quirk: &Quirk, flag: Option<&str>) -> Vec<Fix> {
     }
     for (name, value) in &quirk.fix_flags {
         let given = flag.and_then(|flag| lines.args.get(flag)).map(plain);
-        let given = given.or_else(|| quirk.when.environment.as_ref().and_then(|variable| lines.env.get(variable).cloned())).unwrap_or_default();
+        let given =
+            given.or_else(|| quirk.when.environment.as_ref().and_then(|variable| lines.env.get(variable).cloned())).unwrap_or_default();
         fixes.push(Fix::edit(text(format!("set {name}"))).with_command(format!("{name}: {}", value.replace("{value}", &given))));
     }
     if let Some(package) = &quirk.fix_package {
