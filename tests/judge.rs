@@ -7,7 +7,7 @@ use std::path::Path;
 
 use gpudoctor::catalog::Catalog;
 use gpudoctor::engine::arguments::{Argument, Arguments, Place};
-use gpudoctor::engine::judge::{JudgeContext, judge};
+use gpudoctor::engine::judge::{JudgeContext, as_parsed, judge};
 use gpudoctor::engine::launch::UsageContext;
 use gpudoctor::engine::yaml::read_arguments;
 use gpudoctor::finding::{Finding, Severity};
@@ -256,6 +256,28 @@ fn variables_are_judged_too() {
     assert!(case.ids("port: 8000", "0.11.2").is_empty());
 }
 
+/// What the engine's parser makes of the names and of `false`.
+#[test]
+fn names_become_what_they_mean() {
+    let catalog = Catalog::builtin();
+    let engine = catalog.engine("vllm").expect("vLLM is in the catalogue");
+    for (line, version, expected) in [
+        ("no-enable-prefix-caching: true", "0.25.1", json!({"enable-prefix-caching": false})),
+        ("enable-prefix-caching: false", "0.25.1", json!({})),
+        ("enable-prefix-caching: false", "0.28.0", json!({"enable-prefix-caching": false})),
+        ("disable-prefix-caching: true", "0.33.0", json!({"enable-prefix-caching": false})),
+        ("device-memory-utilization: 0.5", "0.33.0", json!({"gpu-memory-utilization": 0.5})),
+        ("max-num-seq: 8", "0.25.1", json!({"max-num-seqs": 8})),
+        ("enforce-eager: false", "0.25.1", json!({"enforce-eager": false})),
+        ("no-such-flag: 1", "0.25.1", json!({"no-such-flag": 1})),
+    ] {
+        let args = read_arguments(line.as_bytes(), "serve.yaml").expect("valid YAML");
+        let parsed = as_parsed(&args, engine, &version.parse().expect("a version"));
+        let values: serde_json::Map<String, Value> = parsed.0.into_iter().map(|(flag, argument)| (flag, argument.value)).collect();
+        assert_eq!(Value::Object(values), expected, "{line} on {version}");
+    }
+}
+
 /// Every flag of every version read, with a value of its own choosing, is not called unknown there.
 #[test]
 fn every_flag_is_known_where_it_exists() {
@@ -305,6 +327,8 @@ proptest! {
                 let place = placed.then(|| Place { file: "f.yaml".to_owned(), line: number + 1, column: 1 });
                 args.0.insert(name, Argument { value, place });
             }
+            let parsed = as_parsed(&args, engine, &version.parse().expect("a version"));
+            assert!(parsed.0.len() <= args.0.len());
             for finding in case.judge(&args, &version) {
                 assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{}", finding.message);
             }

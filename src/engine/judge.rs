@@ -6,6 +6,7 @@ mod flags;
 mod limits;
 mod line;
 mod parallel;
+mod parsed;
 mod quirks;
 mod runner;
 mod values;
@@ -14,6 +15,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
+pub use parsed::as_parsed;
 pub use runner::default_runner;
 
 use crate::catalog::{Catalog, Engine};

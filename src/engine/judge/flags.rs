@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::line::{Found, Lines, plain, shown};
+use super::parsed;
 use crate::catalog::{Flag, FlagSpan, FlagStatus};
 use crate::engine::launch::UsageContext;
 use crate::finding::{Fix, Severity};
@@ -58,7 +59,7 @@ fn not_yet(lines: &Lines<'_>, name: &str, since: &str) -> Found {
 
 /// The engine's parser takes any unambiguous beginning of a flag's name for the flag.
 fn unknown(lines: &Lines<'_>, name: &str, nearest: &[String]) -> Found {
-    let completions = completions(lines, name);
+    let completions = parsed::completions(lines.context.engine, lines.version, name);
     match completions.as_slice() {
         [only] => {
             let text = format!("taken for `{only}`, the only flag of vLLM {} that starts so; a newer one may add another", lines.version);
@@ -81,11 +82,6 @@ fn unknown(lines: &Lines<'_>, name: &str, nearest: &[String]) -> Found {
             lines.found("flag-ambiguous", Severity::Error, name, &text).fix(Fix::edit("write the whole name"))
         }
     }
-}
-
-fn completions(lines: &Lines<'_>, beginning: &str) -> Vec<String> {
-    let flags = lines.context.engine.flags_for(lines.version).map(|flag| &flag.name);
-    flags.filter(|name| beginning.len() > 1 && name.starts_with(beginning)).cloned().collect()
 }
 
 /// The advice for a flag that nothing replaces, which the catalogue begins with "nothing".

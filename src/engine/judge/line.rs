@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::JudgeContext;
-use super::runner;
-use crate::catalog::{FlagSpan, FlagStatus, FlagType};
+use super::{JudgeContext, parsed, runner};
+use crate::catalog::{FlagSpan, FlagStatus};
 use crate::engine::arguments::Arguments;
 use crate::engine::launch::Runner;
 use crate::finding::{Evidence, Finding, Fix, Severity};
@@ -41,29 +40,14 @@ impl<'a> Lines<'a> {
         Self { args, env, version, context, runner }
     }
 
-    /// What this version makes of `flag`. From 0.33 on every `enable-x` is also `disable-x`, and the other way round.
+    /// What this version makes of `flag`.
     pub(super) fn status(&self, flag: &str) -> FlagStatus<'a> {
-        let status = self.context.engine.flag(flag, self.version);
-        if matches!(status, FlagStatus::Current { .. }) || !self.since("0.33.0") {
-            return status;
-        }
-        let inverse = inverse_of(flag).map(|inverse| self.context.engine.flag(&inverse, self.version));
-        match inverse {
-            Some(FlagStatus::Current { flag, span }) if span.takes == FlagType::Boolean && span.negatable => {
-                FlagStatus::Current { flag, span }
-            }
-            _ => status,
-        }
+        parsed::status(self.context.engine, self.version, flag)
     }
 
     /// Whether `name` turns its flag off: `no-x`, or the inverse of `enable-x` or `disable-x`.
     pub(super) fn negates(&self, name: &str) -> bool {
-        match self.status(name) {
-            FlagStatus::Current { flag, .. } => {
-                name.strip_prefix("no-") == Some(&flag.name) || inverse_of(name).is_some_and(|inverse| inverse == flag.name)
-            }
-            _ => false,
-        }
+        matches!(self.status(name), FlagStatus::Current { flag, .. } if parsed::negates(flag, name))
     }
 
     /// How `flag` looks in this version, if it exists.
@@ -96,7 +80,7 @@ impl<'a> Lines<'a> {
 
     /// Whether this version is `version` or newer.
     pub(super) fn since(&self, version: &str) -> bool {
-        version.parse::<Version>().is_ok_and(|version| *self.version >= version)
+        parsed::since(self.version, version)
     }
 
     /// A finding about `flag`, with its line as subject and first evidence. `text` follows the flag's name.
@@ -117,11 +101,6 @@ impl<'a> Lines<'a> {
         };
         Found { key: flag.to_owned(), finding }
     }
-}
-
-fn inverse_of(name: &str) -> Option<String> {
-    let enabled = name.strip_prefix("disable-").map(|rest| format!("enable-{rest}"));
-    enabled.or_else(|| name.strip_prefix("enable-").map(|rest| format!("disable-{rest}")))
 }
 
 impl Found {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::line::{Found, Lines, plain, shown};
+use super::parsed::FALSE_SINCE;
 use crate::catalog::{FlagSpan, FlagType};
 use crate::finding::{Fix, Severity};
 
@@ -10,8 +11,6 @@ use crate::finding::{Fix, Severity};
 const LISTS_SINCE: &str = "0.10.2";
 /// The first version read that hands mappings in a file to the parser as JSON; older ones make Python of them.
 const MAPPINGS_SINCE: &str = "0.16.0";
-/// The first version read that turns `flag: false` into `--no-flag`; older ones drop the line.
-const FALSE_SINCE: &str = "0.28.0";
 
 pub(super) fn judge(lines: &Lines<'_>) -> Vec<Found> {
     lines
