@@ -2,16 +2,25 @@
 //!
 //! Weights are never read. A local file is opened for its first bytes, a remote one is asked for them by range.
 
+mod cache;
+mod client;
 mod error;
+mod failure;
 mod gguf;
+mod hints;
+mod hub;
 mod input;
 mod local;
 mod prefix;
+mod remote;
+mod settings;
 mod shards;
 
 pub use error::FetchError;
+pub use hub::hub;
 pub use input::{HubId, ModelInput};
 pub use local::local;
+pub use settings::{Deadlines, Environment, Hub, HubSettings};
 
 use crate::model::headers::TensorHeader;
 

@@ -1,8 +1,9 @@
 //! Why a model could not be read.
 
 use std::io;
+use std::path::PathBuf;
 
-use crate::hint::Hint;
+use super::Hub;
 use crate::model::gguf::GgufError;
 use crate::model::safetensors::SafetensorsError;
 
@@ -91,6 +92,153 @@ pub enum FetchError {
         /// The system's error, which names the file.
         problem: io::Error,
     },
+    /// A GGUF model that the repository or directory does not have.
+    #[error("`{place}` has no GGUF model `{wanted}`; it has {}", listed(files))]
+    MissingGguf {
+        /// The directory or repository.
+        place: String,
+        /// What was asked for.
+        wanted: String,
+        /// The models there are.
+        files: Vec<String>,
+    },
+    /// A file that the repository should have.
+    #[error("{place} does not exist")]
+    MissingFile {
+        /// The file and its repository.
+        place: String,
+    },
+    /// A model that is not in the cache, where the network must not be used.
+    #[error("`{id}` is not in the local cache ({}), and offline mode is on", paths(caches))]
+    NotCached {
+        /// The model.
+        id: String,
+        /// Where it was looked for.
+        caches: Vec<PathBuf>,
+    },
+    /// An address that is not one.
+    #[error("the address of the hub (`{host}`) is not an http or https address")]
+    InvalidEndpoint {
+        /// What could be read of it.
+        host: String,
+    },
+    /// A token with characters that a header cannot carry.
+    #[error("the hub's token holds characters that no token has")]
+    InvalidToken,
+    /// A model that must be asked for.
+    #[error("`{id}` is gated: {} has not been granted access", who(*token_sent))]
+    GatedModel {
+        /// The model.
+        id: String,
+        /// Its page.
+        url: String,
+        /// The hub.
+        hub: Hub,
+        /// Whether a token was sent.
+        token_sent: bool,
+    },
+    /// A model that is private, gated, or not there: the hub does not say which.
+    #[error("{url} answers {status}: `{id}` is gated, private or does not exist ({} sent)", sent(*token_sent))]
+    RefusedAccess {
+        /// The model.
+        id: String,
+        /// Its page.
+        url: String,
+        /// The hub.
+        hub: Hub,
+        /// The HTTP status.
+        status: u16,
+        /// Whether a token was sent.
+        token_sent: bool,
+    },
+    /// A model that the hub does not have.
+    #[error("{host} has no model `{id}`")]
+    MissingModel {
+        /// The model.
+        id: String,
+        /// The hub's host.
+        host: String,
+    },
+    /// A revision that the model does not have.
+    #[error("{host} has no revision `{revision}` of `{id}`")]
+    MissingRevision {
+        /// The model.
+        id: String,
+        /// The hub's host.
+        host: String,
+        /// The branch, tag or commit.
+        revision: String,
+    },
+    /// A web page where a file was asked for.
+    #[error("{host} answers with a web page instead of the file")]
+    HtmlAnswer {
+        /// The host that answered.
+        host: String,
+    },
+    /// Too many requests.
+    #[error("{host} refuses more requests for now (429)")]
+    RateLimit {
+        /// The host that answered.
+        host: String,
+    },
+    /// Any other status.
+    #[error("{host} answers with the unexpected status {status}")]
+    UnexpectedStatus {
+        /// The host that answered.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A redirect from https to http.
+    #[error("{host} redirects to an address without encryption")]
+    InsecureRedirect {
+        /// The host that answered.
+        host: String,
+    },
+    /// Redirects that do not end.
+    #[error("{host} redirects in circles")]
+    EndlessRedirect {
+        /// The hub's host.
+        host: String,
+    },
+    /// No answer in time.
+    #[error("{host} takes more than {seconds} s: {stage}")]
+    Timeout {
+        /// The host.
+        host: String,
+        /// What was being waited for.
+        stage: &'static str,
+        /// The deadline.
+        seconds: f64,
+    },
+    /// A host name that does not resolve.
+    #[error("the host name {host} cannot be resolved")]
+    UnknownHost {
+        /// The host.
+        host: String,
+    },
+    /// A certificate that is not trusted, or TLS that fails otherwise.
+    #[error("no trusted connection to {host}: {problem}")]
+    UntrustedConnection {
+        /// The host.
+        host: String,
+        /// What TLS says.
+        problem: String,
+    },
+    /// A proxy that cannot be used.
+    #[error("the proxy for {host} does not connect, or its address is not valid")]
+    ProxyFailure {
+        /// The host that was to be reached.
+        host: String,
+    },
+    /// A connection that fails otherwise.
+    #[error("the connection to {host} fails: {problem}")]
+    BrokenConnection {
+        /// The host.
+        host: String,
+        /// What the system says.
+        problem: String,
+    },
 }
 
 impl From<io::Error> for FetchError {
@@ -99,25 +247,36 @@ impl From<io::Error> for FetchError {
     }
 }
 
-impl Hint for FetchError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::MissingPath { .. } => "check the path, or name a model on a hub as `org/name`",
-            Self::SpecialFile { .. } | Self::UnknownFile { .. } => "name the directory that holds `config.json`",
-            Self::EmptyDirectory { adapter: true, .. } => "it is a LoRA adapter: name the base model instead",
-            Self::EmptyDirectory { .. } => "name the directory that holds `config.json`",
-            Self::SeveralGguf { .. } => "name one of them by its full path",
-            Self::MissingShards { .. } => "finish the download, or name `config.json` itself to plan without the weights",
-            Self::OversizeFile { .. } | Self::InvalidText { .. } => "download the file again",
-            Self::InvalidSafetensors { problem, .. } => return problem.hint(),
-            Self::InvalidGguf { problem, .. } => return problem.hint(),
-            Self::UnreadableFile { problem } if problem.kind() == io::ErrorKind::PermissionDenied => {
-                "run as a user who may read the file, or copy `config.json` elsewhere and name it"
-            }
-            Self::UnreadableFile { .. } => return None,
-        };
-        Some(text.to_owned())
+impl FetchError {
+    /// Whether the network failed rather than the model: the same request may succeed later or elsewhere.
+    pub const fn is_network(&self) -> bool {
+        matches!(
+            self,
+            Self::HtmlAnswer { .. }
+                | Self::RateLimit { .. }
+                | Self::UnexpectedStatus { .. }
+                | Self::InsecureRedirect { .. }
+                | Self::EndlessRedirect { .. }
+                | Self::Timeout { .. }
+                | Self::UnknownHost { .. }
+                | Self::UntrustedConnection { .. }
+                | Self::ProxyFailure { .. }
+                | Self::BrokenConnection { .. }
+        )
     }
+}
+
+const fn who(token_sent: bool) -> &'static str {
+    if token_sent { "the account of the token" } else { "a request without a token" }
+}
+
+const fn sent(token_sent: bool) -> &'static str {
+    if token_sent { "a token was" } else { "no token was" }
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    if shown.is_empty() { "none is configured".to_owned() } else { shown.join(", ") }
 }
 
 /// The first names of a list that may be long.

@@ -69,12 +69,42 @@ pub(super) fn models(names: &[String]) -> Vec<String> {
     names.iter().filter(is_model).cloned().collect()
 }
 
+/// The one model that is meant: by its path, by the quantisation in its name, or because there is no other.
+pub(super) fn chosen(place: &str, names: &[String], wanted: Option<&str>) -> Result<String, FetchError> {
+    let mut files = models(names);
+    if let Some(wanted) = wanted {
+        let wanted = wanted.to_ascii_lowercase();
+        let is_wanted =
+            |file: &str| file.to_ascii_lowercase().trim_end_matches(".gguf").split(['.', '/']).any(|part| names_it(part, &wanted));
+        let found: Vec<String> = files.iter().filter(|file| file.eq_ignore_ascii_case(&wanted) || is_wanted(file)).cloned().collect();
+        if found.is_empty() {
+            return Err(FetchError::MissingGguf { place: place.to_owned(), wanted, files });
+        }
+        files = found;
+    }
+    match files.as_slice() {
+        [file] => Ok(file.clone()),
+        _ => Err(FetchError::SeveralGguf { place: place.to_owned(), files }),
+    }
+}
+
+/// Whether a part of a file name carries a quantisation, as `Qwen3-8B-Q4_K_M` carries `q4_k_m`, but not `q4_k`.
+fn names_it(part: &str, wanted: &str) -> bool {
+    let stem = numbered_stem(part);
+    stem == wanted || stem.strip_suffix(wanted).is_some_and(|rest| rest.ends_with(['-', '_', '.']) && !rest.ends_with("ud-"))
+}
+
 /// All files of the numbered set that `name` belongs to (`…-00002-of-00005.…`), or `name` alone.
 pub(super) fn set_of(name: &str) -> Vec<String> {
     match numbered(name) {
         Some((stem, _, total, suffix)) => (1..=total).map(|number| format!("{stem}-{number:05}-of-{total:05}{suffix}")).collect(),
         None => vec![name.to_owned()],
     }
+}
+
+/// A name without its number in a set.
+fn numbered_stem(part: &str) -> &str {
+    part.rsplit_once("-of-").and_then(|(rest, _)| rest.rsplit_once('-')).map_or(part, |(stem, _)| stem)
 }
 
 /// Takes `model-00002-of-00005.gguf` apart: stem, number, total, suffix.
@@ -101,5 +131,16 @@ mod tests {
     fn parts_and_projectors_are_not_models() {
         let names = ["q/a-00001-of-00002.gguf", "q/a-00002-of-00002.gguf", "b.gguf", "mmproj-F16.gguf", "config.json"].map(str::to_owned);
         assert_eq!(models(&names), ["q/a-00001-of-00002.gguf", "b.gguf"]);
+    }
+
+    #[test]
+    fn a_quantisation_picks_its_file() {
+        let names = ["m-Q4_K_M.gguf", "m-Q4_K_S.gguf", "m-UD-Q4_K_M.gguf", "Q8_0/m-Q8_0-00001-of-00002.gguf"].map(str::to_owned);
+        let pick = |wanted| chosen("o/n", &names, Some(wanted)).ok();
+        assert_eq!(pick("Q4_K_M").as_deref(), Some("m-Q4_K_M.gguf"));
+        assert_eq!(pick("UD-Q4_K_M").as_deref(), Some("m-UD-Q4_K_M.gguf"));
+        assert_eq!(pick("q8_0").as_deref(), Some("Q8_0/m-Q8_0-00001-of-00002.gguf"));
+        assert_eq!(pick("Q4_K"), None);
+        assert!(matches!(chosen("o/n", &names, None), Err(FetchError::SeveralGguf { .. })));
     }
 }

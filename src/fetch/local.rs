@@ -61,11 +61,8 @@ fn directory(path: &Path) -> Result<Checkpoint, FetchError> {
         read_index(&path.join(index), &mut checkpoint)?;
     } else if !safetensors.is_empty() {
         read_shards(path, &safetensors, &mut checkpoint)?;
-    } else if let [model, others @ ..] = gguf::models(&names).as_slice() {
-        if !others.is_empty() {
-            return Err(FetchError::SeveralGguf { place: checkpoint.place, files: gguf::models(&names) });
-        }
-        return gguf::read_local(path, model);
+    } else if !gguf::models(&names).is_empty() {
+        return gguf::read_local(path, &gguf::chosen(&checkpoint.place, &names, None)?);
     } else if checkpoint.config.is_some() {
         checkpoint.notes.push(without_headers(&names));
     } else {
@@ -132,7 +129,8 @@ pub(super) fn missing_in(directory: &Path, names: &[String]) -> Result<(), Fetch
     }
 }
 
-fn file_names(path: &Path) -> Result<Vec<String>, FetchError> {
+/// The names of a directory's entries, sorted.
+pub(super) fn file_names(path: &Path) -> Result<Vec<String>, FetchError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry: PathBuf = entry?.path();

@@ -33,7 +33,7 @@ pub enum Value {
         /// How many elements it has.
         length: u64,
         /// The elements that were kept: all or none.
-        elements: Vec<Value>,
+        elements: Vec<Self>,
     },
 }
 
