@@ -2,7 +2,6 @@
 
 pub mod arguments;
 pub mod yaml;
-pub mod constant;
 pub mod era;
 pub mod launch;
 pub mod capture_sizes;

@@ -11,3 +11,8 @@ pub mod plan;
 pub mod render;
 pub mod fetch;
 pub mod write;
+pub mod report;
+pub mod explain;
+pub mod error;
+pub mod cli;
+pub mod commands;

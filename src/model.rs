@@ -6,6 +6,7 @@
 //! one, and [`inventory`] makes layers and tensors of it.
 
 pub mod build;
+pub mod catalogue_entry;
 pub mod check;
 pub mod config;
 pub mod family;

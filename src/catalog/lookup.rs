@@ -134,7 +134,8 @@ impl Catalog {
             self.models[index + 1..].iter().any(|file| file.file.origin.is_overlay() && file.names().iter().any(|model| model.id == id))
         };
         let files = self.models.iter().enumerate();
-        files.flat_map(|(index, file)| file.models().iter().map(move |model| (index, model)))
+        files
+            .flat_map(|(index, file)| file.models().iter().map(move |model| (index, model)))
             .filter(move |(index, model)| !later(*index, &model.id))
             .map(|(_, model)| model)
     }

@@ -5,6 +5,7 @@
 
 mod attention;
 mod capability;
+mod constant;
 mod cuda;
 mod device;
 mod engine;
@@ -32,18 +33,17 @@ use std::sync::OnceLock;
 
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
+pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
 pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
 pub use engine::Engine;
 pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
-pub use gpu::{
-    Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence,
-};
+pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
 pub use memory_rule::{
-    AccountingEra, Band, BatchDefault, BeforeSnapshot, CaptureSizes, CommunicatorCost, ContextCost, CpuOffload,
-    CudagraphMode, GraphCost, HybridGrouping, MemoryRules, NonTorchCost, OnlineQuantization, PrintedConcurrency,
-    PrintedTokens, Rounding, SamplerCost, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
+    AccountingEra, Band, BatchDefault, BeforeSnapshot, CaptureSizes, CommunicatorCost, ContextCost, CpuOffload, CudagraphMode, GraphCost,
+    HybridGrouping, MemoryRules, NonTorchCost, OnlineQuantization, PrintedConcurrency, PrintedTokens, Rounding, SamplerCost, SamplerPath,
+    UsageContext, WindowInFlight, WorkspaceCost,
 };
 pub use model::{Confidence, Model, ModelSize, NativeQuantization, Published, QuantizedCheckpoint, RopeScaling, Vision};
 pub use origin::Origin;

@@ -63,6 +63,8 @@ pub enum QuirkEffect {
     Refused,
     /// The flag is accepted and does nothing, harmlessly.
     NoEffect,
+    /// The flag works and will be removed.
+    Deprecated,
     /// It works and costs device memory that nobody expects.
     CostsMemory,
     /// It works and costs time that nobody expects.
@@ -80,6 +82,8 @@ pub struct QuirkCondition {
     /// The flag's value is one of these.
     #[serde(default)]
     pub values: Vec<String>,
+    /// An environment variable is set, by name.
+    pub environment: Option<String>,
     /// Weights are offloaded to the host by this backend.
     pub offload: Option<OffloadBackend>,
     /// The model runner is this one.

@@ -6,9 +6,10 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use crate::catalog::RunnerRule;
 use crate::engine::arguments::Arguments;
-use crate::engine::capture_sizes::default_capture_sizes;
-use crate::engine::era::{BatchDefaults, Era, V2Runner};
+use crate::engine::capture_sizes::{Limits, default_capture_sizes};
+use crate::engine::era::{BatchDefaults, Era};
 use crate::engine::launch::{GraphMode, Launch, Offload, ParallelSizes, Runner, UsageContext};
 use crate::model::spec::{Dtype, Mixer, ModelSpec, Span};
 use crate::units::Bytes;
@@ -30,8 +31,6 @@ pub struct Context<'a> {
     pub era: &'a Era,
     /// Batch defaults of this version, usage context and device.
     pub batch: BatchDefaults,
-    /// Architectures that the V2 runner takes by default in this version, where it goes by a list.
-    pub v2_architectures: &'a [String],
     /// The model.
     pub model: &'a ModelSpec,
     /// The machine.
@@ -53,6 +52,7 @@ pub fn resolve(args: &Arguments, context: &Context<'_>) -> Launch {
     let quantization = quantization(args, model);
     let runner = runner(context, quantization.as_deref());
     let eager = args.flag("enforce-eager") || int8_bitsandbytes(model, quantization.as_deref());
+    let compiled = !eager && !compilation_is_off(args) && runner != Runner::V0;
     let graph_mode = if eager { GraphMode::None } else { graph_mode(args, context.era) };
     let parallel = ParallelSizes {
         tensor: args.count("tensor-parallel-size").unwrap_or(1).max(1),
@@ -81,6 +81,7 @@ pub fn resolve(args: &Arguments, context: &Context<'_>) -> Launch {
         parallel,
         offload: offload(args, context.era, runner),
         enforce_eager: eager,
+        compiled,
         graph_mode,
         capture_sizes: if graph_mode == GraphMode::None {
             Vec::new()
@@ -159,28 +160,42 @@ fn runner(context: &Context<'_>, quantization: Option<&str>) -> Runner {
         _ => {}
     }
     let model = context.model;
-    let listed = context.v2_architectures.contains(&model.architecture);
-    let v2 = match context.era.v2_runner {
-        V2Runner::Never => false,
-        V2Runner::ListedUnquantized => listed && quantization.is_none(),
-        V2Runner::Listed => listed,
-        V2Runner::Dense => !model.is_hybrid() && (listed || !model.is_mixture_of_experts()),
-        V2Runner::Always => true,
+    let v2 = match &context.era.v2_runner {
+        RunnerRule::Never => false,
+        RunnerRule::Listed { architectures, unquantized_only, .. } => {
+            architectures.contains(&model.architecture) && !(*unquantized_only && quantization.is_some())
+        }
+        RunnerRule::DenseGenerate { architectures, .. } => {
+            !model.is_hybrid() && (architectures.contains(&model.architecture) || !model.is_mixture_of_experts())
+        }
+        RunnerRule::Everything => true,
     };
     if v2 { Runner::V2 } else { Runner::V1 }
 }
 
+/// A field of `--compilation-config`, given as JSON or as a dotted flag.
+fn compilation_field<'a>(args: &'a Arguments, name: &str) -> Option<&'a Value> {
+    args.get("compilation-config")
+        .and_then(|config| config.get(name))
+        .or_else(|| args.get(&format!("compilation-config.{}", name.replace('_', "-"))))
+        .or_else(|| args.get(&format!("compilation-config.{name}")))
+}
+
+/// The optimisation level: `-O1`, `--optimization-level 1`, or a bare number as `--compilation-config`.
+fn optimization_level(args: &Arguments) -> Option<u64> {
+    args.get("optimization-level").or_else(|| args.get("compilation-config")).and_then(Value::as_u64)
+}
+
+/// `-O0`, `level: 0` or `mode: 0`.
+fn compilation_is_off(args: &Arguments) -> bool {
+    let field = || compilation_field(args, "mode").or_else(|| compilation_field(args, "level")).and_then(Value::as_u64);
+    optimization_level(args).or_else(field) == Some(0)
+}
+
 /// The graph mode: `--compilation-config`, the optimisation level, or the version's default.
 fn graph_mode(args: &Arguments, era: &Era) -> GraphMode {
-    let config = args.get("compilation-config");
-    let field = |name: &str| {
-        config
-            .and_then(|config| config.get(name))
-            .or_else(|| args.get(&format!("compilation-config.{}", name.replace('_', "-"))))
-            .or_else(|| args.get(&format!("compilation-config.{name}")))
-    };
     let default = if era.full_decode_graphs { GraphMode::FullAndPiecewise } else { GraphMode::Piecewise };
-    if let Some(mode) = field("cudagraph_mode").and_then(Value::as_str) {
+    if let Some(mode) = compilation_field(args, "cudagraph_mode").and_then(Value::as_str) {
         return match mode.to_ascii_uppercase().as_str() {
             "NONE" => GraphMode::None,
             "PIECEWISE" => GraphMode::Piecewise,
@@ -190,11 +205,9 @@ fn graph_mode(args: &Arguments, era: &Era) -> GraphMode {
             _ => default,
         };
     }
-    let level = args.get("optimization-level").or(config).and_then(Value::as_u64).or_else(|| field("level").and_then(Value::as_u64));
-    match level {
-        Some(0) => GraphMode::None,
+    match optimization_level(args) {
+        _ if compilation_is_off(args) => GraphMode::None,
         Some(1) => GraphMode::Piecewise,
-        _ if field("mode").and_then(Value::as_u64) == Some(0) => GraphMode::None,
         _ => default,
     }
 }
@@ -222,9 +235,9 @@ fn capture_sizes(args: &Arguments, context: &Context<'_>, seqs: u64, tokens: u64
         .and_then(Value::as_u64)
         .or_else(|| args.count("spec-tokens"))
         .unwrap_or(0);
-    let blackwell = matches!(context.machine.compute_capability, Some(100..110));
-    let largest_default = if blackwell && context.era.captures_1024_on_sm100 { 1024 } else { 512 };
-    default_capture_sizes(context.era.capture_rule, seqs, tokens, speculative, limit, largest_default)
+    let sm100 = matches!(context.machine.compute_capability, Some(100..110));
+    let limits = Limits { max_num_seqs: seqs, max_num_batched_tokens: tokens, speculative_tokens: speculative, largest: limit, sm100 };
+    default_capture_sizes(&context.era.capture_sizes, limits)
 }
 
 /// What is really offloaded: nothing where the runner never installs the offloader.

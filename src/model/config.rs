@@ -8,6 +8,7 @@ pub mod error;
 mod experts;
 mod families;
 pub mod fields;
+mod json;
 mod layers;
 mod text;
 mod vision;
@@ -42,7 +43,8 @@ pub struct ModelConfig {
 impl ModelConfig {
     /// Reads the text of a config.json; `place` names it in errors.
     pub fn from_json(text: &str, place: &str) -> Result<Self, ConfigError> {
-        let value: Value = serde_json::from_str(text).map_err(|problem| not_json(place, &problem.to_string()))?;
+        let text = json::without_python_numbers(text);
+        let value: Value = serde_json::from_str(&text).map_err(|problem| not_json(place, &problem.to_string()))?;
         let Value::Object(map) = &value else {
             return Err(not_json(place, "expected a JSON object"));
         };
@@ -50,24 +52,41 @@ impl ModelConfig {
         let decoder = decoder(&root)?;
         let mut assumed = Vec::new();
         let mut shape = text::shape(&root, &decoder, &mut assumed)?;
-        families::specialise(&root, &decoder, &mut shape, &mut assumed)?;
+        families::specialise(&decoder, &mut shape)?;
         experts::read(&decoder, &mut shape)?;
         layers::read(&decoder, &mut shape)?;
         shape.vision = vision::read(&root, &shape, &mut assumed)?;
         check::shape(&shape, place)?;
-        let quantization = match quantization_object(&root, &decoder)? {
+        let mut quantization = match quantization_object(&root, &decoder)? {
             Some(fields) => quantization::read(&fields)?,
             None => None,
         };
+        if let Some(found) = quantization.as_mut().filter(|found| found.experts.is_none()) {
+            quantization::add_expert_dtype(&decoder, found)?;
+        }
         let has_custom_code = root.get("auto_map").is_some();
         Ok(Self { place: place.to_owned(), shape, quantization, has_custom_code, assumed })
+    }
+
+    /// Takes the quantisation from `hf_quant_config.json`, which older ModelOpt checkpoints have beside a config.json
+    /// that says nothing of it. What config.json says counts more.
+    pub fn add_quantization(&mut self, text: &str, place: &str) -> Result<(), ConfigError> {
+        let text = json::without_python_numbers(text);
+        let value: Value = serde_json::from_str(&text).map_err(|problem| not_json(place, &problem.to_string()))?;
+        let Value::Object(map) = &value else {
+            return Err(not_json(place, "expected a JSON object"));
+        };
+        if self.quantization.is_none() {
+            self.quantization = quantization::read(&Fields::root(place, map))?;
+        }
+        Ok(())
     }
 
     /// The model that the engine builds from this file, under the name `id`.
     pub fn spec(&self, id: &str) -> Result<ModelSpec, ConfigError> {
         let origin = Origin::Config { place: self.place.clone() };
         let mut spec = ModelSpec::assemble(id, &self.shape, self.quantization.clone(), origin, &self.place)?;
-        spec.needs_remote_code = self.has_custom_code && !families::is_known(&self.shape.model_type);
+        spec.needs_remote_code = self.has_custom_code;
         spec.assumed.extend(self.assumed.iter().cloned());
         Ok(spec)
     }

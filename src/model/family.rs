@@ -41,8 +41,18 @@ fn positions(shape: &mut Shape) {
     match shape.model_type.as_str() {
         "qwen2_vl" | "qwen2_5_vl" | "qwen3_vl" | "qwen3_vl_moe" | "qwen3_5" | "qwen3_5_moe" | "glm4v" | "glm4v_moe" => shape.mrope = true,
         "nemotron_h" | "jamba" | "mamba" | "mamba2" | "falcon_mamba" | "kimi_linear" | "kimi_k3" => shape.no_rotary = true,
-        "minimax_text_01" | "minimax_m1" | "minimax" if shape.rotary_dim.is_none() => shape.rotary_dim = Some(shape.head_dim / 2),
+        "minimax" | "minimax_text_01" | "minimax_m1" | "minimax_m2" | "minimax_m3" | "minimax_m3_vl" if shape.rotary_dim.is_none() => {
+            shape.rotary_dim = Some(shape.head_dim / 2);
+        }
+        "chatglm" if shape.rotary_dim.is_none() => shape.rotary_dim = Some(shape.head_dim / 2),
+        "mimo_v2_flash" if shape.partial_rotary_factor.is_none() => shape.partial_rotary_factor = Some(0.334),
+        "gpt_neox" | "stablelm" if shape.partial_rotary_factor.is_none() => shape.partial_rotary_factor = Some(0.25),
+        "gptj" if shape.rotary_dim.is_none() => shape.rotary_dim = Some(64),
         _ => {}
     }
     shape.no_rotary |= mamba_hybrid;
+    if shape.family() == "nemotron_h" && shape.mamba_ssm_dtype.is_none() {
+        // `NemotronHForCausalLMConfig` keeps the state in 32 bits unless told otherwise.
+        shape.mamba_ssm_dtype = Some("float32".to_owned());
+    }
 }

@@ -3,6 +3,8 @@
 //! The fields are those that vLLM's `model_executor/layers/quantization/` reads; ModelOpt's
 //! `hf_quant_config.json` is understood too.
 
+mod skip;
+
 use serde_json::Value;
 
 use super::config::error::ConfigError;
@@ -27,6 +29,7 @@ pub fn read(fields: &Fields<'_>) -> Result<Option<CheckpointQuantization>, Confi
         nested: fields.flag("bnb_4bit_use_double_quant")?.unwrap_or(false),
         format: None,
         skipped_modules: skipped(fields)?,
+        experts: None,
         quantized_head: fields.flag("lm_head")?.unwrap_or(false),
         method,
     };
@@ -44,7 +47,30 @@ pub fn read(fields: &Fields<'_>) -> Result<Option<CheckpointQuantization>, Confi
     if found.bits == 0 {
         found.bits = 8;
     }
+    found.experts = experts(fields, &found)?.map(Box::new);
     Ok(Some(found))
+}
+
+/// DeepSeek V4 names the experts' type beside `quantization_config`, not in it.
+pub fn add_expert_dtype(decoder: &Fields<'_>, found: &mut CheckpointQuantization) -> Result<(), ConfigError> {
+    found.experts = experts(decoder, found)?.map(Box::new);
+    Ok(())
+}
+
+/// Routed experts in another format than the rest: DeepSeek V4's `expert_dtype`, ModelOpt's `moe_quant_algo`.
+fn experts(fields: &Fields<'_>, rest: &CheckpointQuantization) -> Result<Option<CheckpointQuantization>, ConfigError> {
+    let modelopt = fields.text("moe_quant_algo")?.is_some_and(|algorithm| algorithm.eq_ignore_ascii_case("NVFP4"));
+    let native = fields.text("expert_dtype")? == Some("fp4");
+    if !modelopt && !native {
+        return Ok(None);
+    }
+    let mut experts = CheckpointQuantization { block: None, ..rest.clone() };
+    if modelopt {
+        block_float(&mut experts, "nvfp4", 16)
+    } else {
+        block_float(&mut experts, "mxfp4", 32)
+    }
+    Ok(Some(experts))
 }
 
 /// The method's name, as vLLM normalises it.
@@ -79,6 +105,13 @@ fn skipped(fields: &Fields<'_>) -> Result<Vec<String>, ConfigError> {
     for name in ["modules_to_not_convert", "ignored_layers", "ignore", "llm_int8_skip_modules", "exclude", "exclude_modules"] {
         modules.extend(fields.texts(name)?);
     }
+    if fields.text("targets").ok().flatten() == Some("routed experts only") {
+        modules.extend(
+            ["self_attn", "linear_attn", "shared_experts", "gate_proj", "up_proj", "down_proj", "lm_head"]
+                .iter()
+                .map(|name| if name.ends_with("_proj") { format!("mlp.{name}") } else { (*name).to_owned() }),
+        );
+    }
     Ok(modules)
 }
 
@@ -97,7 +130,8 @@ fn four_bit(fields: &Fields<'_>, found: &mut CheckpointQuantization) -> Result<(
 
 fn eight_bit_float(fields: &Fields<'_>, found: &mut CheckpointQuantization) -> Result<(), ConfigError> {
     found.bits = 8;
-    found.format = Some(fields.text("fmt")?.unwrap_or("e4m3").to_owned());
+    found.format = Some(if fields.text("fmt")?.is_some_and(|format| format.contains("e5m2")) { "e5m2" } else { "e4m3" }.to_owned());
+    found.group_size = None;
     Ok(())
 }
 

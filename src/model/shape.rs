@@ -245,7 +245,7 @@ pub struct Shape {
 #[serde(default)]
 pub struct RopeScaling {
     /// `yarn`, `linear`, `dynamic`, `llama3`, `longrope` …
-    #[serde(rename = "type", alias = "rope_type")]
+    #[serde(rename = "type", alias = "rope_type", alias = "kind")]
     pub kind: String,
     /// How far it is stretched.
     pub factor: Option<f64>,

@@ -39,6 +39,9 @@ pub struct ModelSpec {
     pub parameters: ParameterCount,
     /// How the checkpoint is quantised; `None` for a 16-bit or 32-bit checkpoint.
     pub quantization: Option<CheckpointQuantization>,
+    /// Whether the model is a local folder that holds a config.json and no tensor files. The engine can start
+    /// it only with random weights, and reads from the missing headers that GPTQ layers are not quantised.
+    pub without_tensors: bool,
     /// Whether the checkpoint carries an image, audio or video encoder.
     pub multimodal: bool,
     /// Whether the engine has no class of its own for this architecture, so that it needs the
@@ -374,8 +377,10 @@ pub struct CheckpointQuantization {
     pub nested: bool,
     /// The data format where the method has several: `nf4`, `fp4`, `nvfp4`, `mxfp4`, `int4`, `e4m3`.
     pub format: Option<String>,
-    /// Modules that stay in 16 bit, as the checkpoint names them.
+    /// Modules that stay in 16 bit, as the checkpoint names them: [`Self::skips`] compares them.
     pub skipped_modules: Vec<String>,
+    /// How the routed experts are quantised, where it is not as the rest (DeepSeek V4).
+    pub experts: Option<Box<Self>>,
     /// Whether the head is quantised too.
     pub quantized_head: bool,
 }

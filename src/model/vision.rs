@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Vision {
     /// Which encoder it is: `qwen2_vl`, `qwen2_5_vl`, `qwen3_vl`, `siglip`, `pixtral`, `mllama`, `llama4`,
     /// `moonvit`, `gemma4`, or `fixed` where only its size is known.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", alias = "kind")]
     pub kind: String,
     /// Elements of a `fixed` encoder.
     pub parameters: u64,

@@ -1,7 +1,8 @@
 //! The KV cache: bytes a block, blocks, tokens and how many requests fit, as the engine computes them
 //! (`v1/core/kv_cache_utils.py`, `v1/kv_cache_interface.py`).
 
-use crate::engine::era::{Era, PrintedTokens};
+use crate::catalog::PrintedTokens;
+use crate::engine::era::Era;
 use crate::engine::launch::Launch;
 use crate::model::spec::{Layer, Mixer, ModelSpec, Span};
 use crate::plan::budget::KvCache;
@@ -99,43 +100,44 @@ const fn steps_in_flight(launch: &Launch, era: &Era) -> u64 {
     }
 }
 
-/// What `layer` stores on one rank.
+/// What `layer` stores on one rank. A sparse-attention layer has a second cache, its indexer's keys; a layer
+/// with attention and a recurrent block has one of each.
 fn layer_caches(layer: &Layer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> Vec<LayerCache> {
     layer.caches().into_iter().flat_map(|mixer| mixer_caches(mixer, launch, dtype, windows_apart)).collect()
 }
 
-/// What one mixer stores on one rank. Sparse attention has a second cache, its indexer's keys.
 fn mixer_caches(mixer: &Mixer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> Vec<LayerCache> {
     let tensor = launch.parallel.tensor;
     let attention = |bytes: u64, keeps: Keeps| LayerCache { keeps, bytes, block_size: launch.block_size, page: bytes * launch.block_size };
+    let window = |tokens: u64| {
+        if windows_apart && tokens < launch.max_model_len { Keeps::Window(tokens) } else { Keeps::Everything }
+    };
     match *mixer {
         Mixer::Attention { kv_heads, head_dim, v_head_dim, span, .. } => {
             let keeps = match span {
-                Span::Sliding(window) if windows_apart && window < launch.max_model_len => Keeps::Window(window),
+                Span::Sliding(tokens) => window(tokens),
                 Span::Chunked(chunk) if windows_apart => Keeps::Chunk(chunk),
-                Span::Full | Span::Sliding(_) | Span::Chunked(_) => Keeps::Everything,
+                Span::Full | Span::Chunked(_) => Keeps::Everything,
             };
             vec![attention(dtype.attention_bytes(local_kv_heads(kv_heads, tensor), head_dim, v_head_dim), keeps)]
         }
         Mixer::Latent { kv_lora_rank, qk_rope_head_dim, index_head_dim, .. } => {
             let mut caches = vec![attention(dtype.latent_bytes(kv_lora_rank + qk_rope_head_dim), Keeps::Everything)];
-            if let Some(elements) = index_head_dim {
-                caches.push(attention(indexer_bytes(elements), Keeps::Everything));
+            caches.extend(index_head_dim.map(|elements| attention(indexer_bytes(elements), Keeps::Everything)));
+            caches
+        }
+        Mixer::CompressedLatent { head_dim, window: tokens, ratio, index_head_dim, .. } => {
+            let latent = dtype.latent_bytes(head_dim);
+            let mut caches = vec![attention(latent, window(tokens))];
+            if let Some(ratio) = ratio {
+                caches.push(attention(latent.div_ceil(ratio), Keeps::Everything));
+                caches.extend(index_head_dim.map(|elements| attention(indexer_bytes(elements).div_ceil(ratio), Keeps::Everything)));
             }
             caches
         }
         Mixer::Recurrent { conv_elements, state_elements, .. } => {
-            let bytes = conv_elements.div_ceil(tensor) * launch.dtype.bytes() + state_elements.div_ceil(tensor) * launch.dtype.bytes();
+            let bytes = (conv_elements.div_ceil(tensor) + state_elements.div_ceil(tensor)) * launch.dtype.bytes();
             vec![LayerCache { keeps: Keeps::State, bytes, block_size: launch.block_size, page: bytes }]
-        }
-        Mixer::CompressedLatent { head_dim, window, ratio, index_head_dim, .. } => {
-            let bytes = dtype.latent_bytes(head_dim);
-            let mut caches = vec![attention(bytes, if windows_apart { Keeps::Window(window) } else { Keeps::Everything })];
-            if let Some(ratio) = ratio {
-                let keys = index_head_dim.map_or(0, indexer_bytes);
-                caches.push(attention((bytes + keys).div_ceil(ratio), Keeps::Everything));
-            }
-            caches
         }
         Mixer::Shared { .. } | Mixer::Parallel { .. } | Mixer::None => Vec::new(),
     }
@@ -244,14 +246,14 @@ impl Layout {
         let by_groups = blocks / groups.max(1) * smallest_block * self.decode_context;
         let max_concurrency = match era.printed_tokens {
             PrintedTokens::Blocks => by_blocks as f64 / launch.max_model_len.max(1) as f64,
-            PrintedTokens::BlocksByGroups | PrintedTokens::Concurrency => blocks as f64 / request_blocks as f64,
+            PrintedTokens::BlocksPerGroup | PrintedTokens::ConcurrencyTimesLength => blocks as f64 / request_blocks as f64,
         };
         KvCache {
             bytes: self.pool_block * blocks,
             tokens: match era.printed_tokens {
                 PrintedTokens::Blocks => by_blocks,
-                PrintedTokens::BlocksByGroups => by_groups,
-                PrintedTokens::Concurrency => (max_concurrency * launch.max_model_len as f64) as u64,
+                PrintedTokens::BlocksPerGroup => by_groups,
+                PrintedTokens::ConcurrencyTimesLength => (max_concurrency * launch.max_model_len as f64) as u64,
             },
             blocks,
             block_size: self.block_size,

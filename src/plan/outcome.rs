@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use crate::catalog::ComputeCapability;
 use crate::engine::arguments::Arguments;
 use crate::engine::launch::Launch;
 use crate::finding::Finding;
@@ -74,10 +75,19 @@ pub struct Devices {
     pub tflops_16bit: Option<f64>,
     /// Whether devices talk over NVLink.
     pub nvlink: bool,
+    /// Streaming multiprocessors, where known.
+    pub multiprocessors: Option<u32>,
     /// Driver version of the target, if given.
     pub driver: Option<Version>,
     /// What was assumed about the devices, as sentences.
     pub assumed: Vec<String>,
+}
+
+impl Devices {
+    /// The compute capability, where known.
+    pub fn capability(&self) -> Option<ComputeCapability> {
+        self.compute_capability.and_then(|sm| u16::try_from(sm).ok()).map(ComputeCapability::from_sm)
+    }
 }
 
 /// The engine release of a plan.

@@ -1,7 +1,7 @@
 //! How fast a decode step is, and what bounds it: a roofline of the device's memory, the host link and
 //! arithmetic, plus what launching the kernels costs.
 
-use crate::engine::constant::Constants;
+use crate::catalog::Constants;
 use crate::engine::launch::{GraphMode, Launch, Offload};
 use crate::model::spec::{Mlp, ModelSpec};
 use crate::plan::outcome::{Bound, Decode, Devices};
@@ -35,21 +35,19 @@ pub struct Step<'a> {
 }
 
 /// The formula, for `explain`.
-pub const FORMULA: &str = "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
+pub const FORMULA: &str =
+    "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
 
 impl Step<'_> {
     /// The step of `batch` requests with `context` tokens each. `None` where the device's rates are not known
     /// and the host link does not bound it either.
     pub fn decode(&self, batch: u64, context: u64, link: Option<&HostLink>) -> Option<Decode> {
-        let constant = |name: &str| self.constants.get(name, &self.launch.version, self.devices.compute_capability).value;
+        let constant = |name: &str| self.constants.get(name, &self.launch.version, self.devices.capability()).value;
         let kv = self.kv_bytes_per_token * context * batch;
         let touched = self.experts_touched(batch);
         let experts = self.weights.experts_per_token;
         let read = self.weights.read_per_step + experts.scale(touched) - experts + kv;
-        let hbm = self
-            .devices
-            .memory_bandwidth
-            .map(|rate| BytesPerSecond(rate.0 * constant("speed.hbm_share")).time(read));
+        let hbm = self.devices.memory_bandwidth.map(|rate| BytesPerSecond(rate.0 * constant("speed.hbm_share")).time(read));
         let host = link.filter(|_| self.weights.read_from_host > Bytes::ZERO).map(|link| {
             let share = match self.launch.offload {
                 Some(Offload::Uva { .. }) => constant("speed.uva_share_of_link"),

@@ -251,17 +251,8 @@ fn server(options: &RenderOptions, model: &Model) -> Result<Server, RenderError>
     let port = options.port;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let any = if options.bind.is_ipv4() { "0.0.0.0" } else { "::" };
-    let command = words(&[
-        "vllm",
-        "serve",
-        &model.container,
-        "--config",
-        "/etc/vllm/serve.yaml",
-        "--host",
-        any,
-        "--port",
-        &port.to_string(),
-    ]);
+    let command =
+        words(&["vllm", "serve", &model.container, "--config", "/etc/vllm/serve.yaml", "--host", any, "--port", &port.to_string()]);
     if port == 0 {
         return Err(RenderError::NotAValue { flag: "port".to_owned(), value: "0".to_owned() });
     }
@@ -315,6 +306,9 @@ fn image(plan: &Plan, options: &RenderOptions, model: &Model) -> Result<Image, R
             needs: engine.min_driver.to_string(),
             target: target.to_string(),
         });
+    }
+    if wheel && plan.launch.as_ref().is_some_and(|launch| launch.flashinfer_sampler) {
+        return Err(RenderError::NoCompiler);
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     if engine.image.is_empty() || !engine.image.chars().all(plain) {

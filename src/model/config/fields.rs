@@ -186,6 +186,20 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Element `index` of the list `name`, which must be an object.
+    pub fn element(&self, name: &str, index: usize, value: &'a Value) -> Result<Self, ConfigError> {
+        let path = self.named(&format!("{name}[{index}]"));
+        match value {
+            Value::Object(map) => Ok(Self { place: self.place, path, map }),
+            other => Err(ConfigError::Invalid {
+                place: self.place.to_owned(),
+                field: path,
+                expected: "an object".to_owned(),
+                found: excerpt(other),
+            }),
+        }
+    }
+
     /// The first object among the values.
     pub fn first_object(&self) -> Option<Self> {
         self.map.iter().find_map(|(name, value)| {

@@ -37,7 +37,7 @@ fn by_type(decoder: &Fields<'_>) -> Result<Option<String>, ConfigError> {
 
 fn letter(kind: &str) -> Option<char> {
     match kind {
-        "full_attention" | "attention" | "global_attention" | "moe" => Some('F'),
+        "full_attention" | "attention" | "global_attention" | "moe" | "deepseek_sparse_attention" | "sparse_attention" => Some('F'),
         "sliding_attention" | "chunked_attention" | "local_attention" => Some('S'),
         "linear_attention" | "kda" | "lightning_attention" => Some('L'),
         "mamba" | "mamba2" => Some('M'),

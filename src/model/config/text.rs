@@ -21,29 +21,33 @@ const POSITION_KEYS: [&str; 9] = [
 const DEFAULT_POSITIONS: u64 = 2048;
 
 /// Families whose config class ties the head to the embedding unless told otherwise.
-const TIED_BY_DEFAULT: [&str; 22] = [
+const TIED_BY_DEFAULT: [&str; 26] = [
+    "bloom",
+    "cohere",
+    "cohere2",
+    "ernie4_5",
+    "ernie4_5_moe",
+    "falcon",
+    "falcon_mamba",
     "gemma",
     "gemma2",
     "gemma3",
-    "gemma3_text",
     "gemma3n",
     "gemma4",
     "gemma4_unified",
     "gpt2",
     "gpt_bigcode",
-    "bloom",
-    "opt",
-    "mpt",
-    "falcon",
-    "cohere",
-    "cohere2",
-    "starcoder2",
-    "mamba",
-    "mamba2",
-    "falcon_mamba",
     "lfm2",
     "lfm2_moe",
+    "mamba",
+    "minicpm",
+    "minicpm3",
+    "mpt",
+    "opt",
     "phi3small",
+    "smollm3",
+    "starcoder2",
+    "vaultgemma",
 ];
 
 /// The decoder's common dimensions.
@@ -52,16 +56,19 @@ pub(super) fn shape(root: &Fields<'_>, decoder: &Fields<'_>, assumed: &mut Vec<S
     let model_type = root.text("model_type")?.or(decoder.text("model_type")?).unwrap_or_default().to_owned();
     let architecture = architecture.ok_or_else(|| root.absent("architectures", "a list with the name of the model's class"))?;
     let hidden = decoder.required(&["hidden_size", "n_embd", "d_model", "model_dim"])?;
-    let layers = decoder.required(&["num_hidden_layers", "n_layer", "n_layers", "num_layers"])?;
+    let layers = layers(decoder)?;
     let heads = decoder.count(&["num_attention_heads", "n_head", "n_heads", "num_heads"])?.unwrap_or(0);
     let groups = decoder.positive(&["n_head_kv", "num_kv_heads", "num_key_value_heads", "multi_query_group_num"])?;
+    let family = family(root, decoder)?.filter(|family| *family != model_type);
     let head = decoder.positive(&["head_dim", "hidden_size_per_head", "kv_channels", "attention_head_dim"])?;
     let max_position_embeddings = positions(decoder, assumed)?;
     Ok(Shape {
         torch_dtype: dtype(root, decoder, assumed)?,
-        tie_word_embeddings: tied(root, decoder, &model_type)?,
+        tie_word_embeddings: tied(root, decoder, family.as_deref().unwrap_or(&model_type))?,
         architecture,
+        count_as: family,
         model_type,
+        mrope: rope_object(decoder)?.is_some_and(|rope| rope.get("mrope_section").is_some()),
         hidden_size: hidden,
         intermediate_size: decoder.count(&["intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim", "d_ff"])?.unwrap_or(0),
         num_hidden_layers: layers,
@@ -83,6 +90,23 @@ pub(super) fn shape(root: &Fields<'_>, decoder: &Fields<'_>, assumed: &mut Vec<S
         mlp_bias: decoder.flag("mlp_bias")?.unwrap_or(false),
         ..Shape::default()
     })
+}
+
+/// The number of layers, or of the kinds that are listed layer by layer.
+fn layers(decoder: &Fields<'_>) -> Result<u64, ConfigError> {
+    let names = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
+    if let Some(layers) = decoder.positive(&names)? {
+        return Ok(layers);
+    }
+    let pattern = decoder.text("hybrid_override_pattern")?.map_or(0, |pattern| pattern.chars().count());
+    let listed = decoder.texts("layers_block_type")?.len().max(decoder.texts("layer_types")?.len());
+    if pattern.max(listed) == 0 { decoder.required(&names) } else { Ok(pattern.max(listed) as u64) }
+}
+
+/// The type of the decoder: of a multimodal model, that of the object it is described in.
+fn family(root: &Fields<'_>, decoder: &Fields<'_>) -> Result<Option<String>, ConfigError> {
+    let Some(model_type) = decoder.text("model_type")?.or(root.text("model_type")?) else { return Ok(None) };
+    Ok(Some(model_type.trim_end_matches("_model").trim_end_matches("_text").to_owned()))
 }
 
 /// The smallest of the context lengths, as vLLM takes it.
@@ -111,9 +135,9 @@ fn dtype(root: &Fields<'_>, decoder: &Fields<'_>, assumed: &mut Vec<String>) -> 
     Ok("bfloat16".to_owned())
 }
 
-fn tied(root: &Fields<'_>, decoder: &Fields<'_>, model_type: &str) -> Result<bool, ConfigError> {
+fn tied(root: &Fields<'_>, decoder: &Fields<'_>, family: &str) -> Result<bool, ConfigError> {
     let stated = decoder.flag("tie_word_embeddings")?.or(root.flag("tie_word_embeddings")?);
-    Ok(stated.unwrap_or_else(|| TIED_BY_DEFAULT.contains(&model_type)))
+    Ok(stated.unwrap_or_else(|| TIED_BY_DEFAULT.contains(&family)))
 }
 
 /// `rope_scaling`, or `rope_parameters` as transformers 5 writes it: flat, or one object for each kind of

@@ -27,10 +27,10 @@ pub(super) fn read(root: &Fields<'_>, shape: &Shape, assumed: &mut Vec<String>) 
     let width = count(&["embed_dim", "hidden_size"], 0)?;
     let vision = Vision {
         depth: count(&["depth", "num_hidden_layers"], 0)?,
-        num_hidden_layers: count(&["num_hidden_layers", "depth"], 0)?,
+        num_hidden_layers: count(&["num_hidden_layers", "depth", "vt_num_hidden_layers"], 0)?,
         num_global_layers: count(&["num_global_layers"], 0)?,
-        hidden_size: if kind == "qwen2_vl" { width } else { count(&["hidden_size"], 0)? },
-        intermediate_size: count(&["intermediate_size"], 0)?,
+        hidden_size: if kind == "qwen2_vl" { width } else { count(&["hidden_size", "vt_hidden_size"], 0)? },
+        intermediate_size: count(&["intermediate_size", "vt_intermediate_size"], 0)?,
         mlp_ratio: fields.number("mlp_ratio")?.unwrap_or(4.0),
         head_dim: count(&["head_dim"], 64)?,
         patch_size: count(&["patch_size", "spatial_patch_size"], 14)?,

@@ -13,8 +13,8 @@ use crate::render::vllm::Model;
 /// Columns of a comment, `# ` not counted.
 const COMMENT_WIDTH: usize = 110;
 
-/// Flags whose value is a secret.
-const SECRET_FLAGS: [&str; 3] = ["api-key", "hf-token", "ssl-keyfile-password"];
+/// Flags whose value is a secret: never written.
+pub const SECRET_FLAGS: [&str; 3] = ["api-key", "hf-token", "ssl-keyfile-password"];
 
 /// One line of serve.yaml.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,7 +58,7 @@ pub fn lines(plan: &Plan, options: &RenderOptions, model: &Model) -> Result<Argu
         result.lines.push(line(flag, value.clone(), why)?);
     }
     for (flag, argument) in &plan.args.0 {
-        if flag.is_empty() || !flag.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-.".contains(&c)) || flag.starts_with('-') {
+        if flag.is_empty() || !flag.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-') || flag.starts_with('-') {
             return Err(RenderError::NotAFlag(flag.clone()));
         }
         if decided.contains_key(flag.as_str()) {
@@ -70,7 +70,10 @@ pub fn lines(plan: &Plan, options: &RenderOptions, model: &Model) -> Result<Argu
             continue;
         }
         if flag == "trust-remote-code" && !model.remote_code {
-            let why = format!("{flag} is left out: the engine has a class of its own for {}, and strange code has no reason to run", plan.model.architecture);
+            let why = format!(
+                "{flag} is left out: the engine has a class of its own for {}, and strange code has no reason to run",
+                plan.model.architecture
+            );
             result.left_out.push(quote::comment(&why, COMMENT_WIDTH));
             continue;
         }
@@ -87,7 +90,8 @@ pub fn lines(plan: &Plan, options: &RenderOptions, model: &Model) -> Result<Argu
 /// Why the plan holds `flag`: the planner's own words, or where it was given.
 fn why(plan: &Plan, flag: &str, place: Option<String>, model: &Model) -> String {
     if flag == "trust-remote-code" && model.remote_code {
-        return "the engine has no class for this architecture, so the checkpoint's own Python code runs in the server: read it first".to_owned();
+        return "the engine has no class for this architecture, so the checkpoint's own Python code runs in the server: read it first"
+            .to_owned();
     }
     let decided = plan.decisions.iter().find(|decision| decision.flag.trim_start_matches('-') == flag).map(|decision| decision.why.clone());
     match (decided, place) {

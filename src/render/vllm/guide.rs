@@ -147,7 +147,8 @@ const fn mark(holds: Option<bool>) -> &'static str {
 }
 
 fn verdict(plan: &Plan, budget: &Budget) -> String {
-    let devices = if plan.devices.count == 1 { plan.devices.name.clone() } else { format!("{} × {}", plan.devices.count, plan.devices.name) };
+    let devices =
+        if plan.devices.count == 1 { plan.devices.name.clone() } else { format!("{} × {}", plan.devices.count, plan.devices.name) };
     let host = if offloads(plan) { format!(", with weights in {} of host memory", budget.host_memory) } else { String::new() };
     format!("Fits on {devices}{host}. nvidia-smi will show {} of {} at most.", budget.device_used.high, plan.devices.limit)
 }
@@ -193,7 +194,9 @@ fn bars(budget: &Budget, limit: Bytes) -> String {
     rows.push(("all of it", budget.device_used.expected));
     let lines: Vec<String> = rows
         .into_iter()
-        .map(|(name, bytes)| format!("{name:<16}{} {:>6}  {}", bar(share(bytes), BAR_WIDTH, Glyphs::Blocks), gib(bytes), percent(share(bytes))))
+        .map(|(name, bytes)| {
+            format!("{name:<16}{} {:>6}  {}", bar(share(bytes), BAR_WIDTH, Glyphs::Blocks), gib(bytes), percent(share(bytes)))
+        })
         .collect();
     lines.join("\n")
 }
@@ -215,7 +218,13 @@ fn speed(plan: &Plan) -> Vec<[String; 4]> {
 
 /// Two significant figures, which is what an estimate is worth.
 fn figures(value: f64) -> String {
-    if value >= 10.0 { format!("{value:.0}") } else if value >= 1.0 { format!("{value:.1}") } else { format!("{value:.2}") }
+    if value >= 10.0 {
+        format!("{value:.0}")
+    } else if value >= 1.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    }
 }
 
 /// `1234567` as `1,234,567`, the way the engine's log prints it.
@@ -272,8 +281,8 @@ fn checks(sources: &Sources<'_>) -> Result<Vec<Command>, RenderError> {
 /// The command on this machine, without a container.
 fn bare_command(sources: &Sources<'_>) -> Result<String, RenderError> {
     let mut words: Vec<String> = vec![];
-    for line in sources.environment.iter().filter(|line| line.planned && line.set) {
-        words.push(format!("{}={}", line.name, quote::shell(&[line.value.clone()])?));
+    for line in sources.environment.iter().filter(|line| line.planned) {
+        words.push(format!("{}={}", line.name, quote::shell(std::slice::from_ref(&line.value))?));
     }
     words.push("vllm serve --config serve.yaml".to_owned());
     Ok(words.join(" "))

@@ -36,11 +36,15 @@ pub fn steps(options: &RenderOptions, model: &Model, image: &Image, server: &Ser
         steps.push(step("create the secret, once", commands.join(" && ")));
     }
     steps.push(step("put the preflight's binary beside the Dockerfile", "cp \"$(command -v gpudoctor)\" .".to_owned()));
-    steps.push(step(&format!("build the image; it stops unless driver {} can run it", image.target_driver), "docker compose build".to_owned()));
+    steps.push(step(
+        &format!("build the image; it stops unless driver {} can run it", image.target_driver),
+        "docker compose build".to_owned(),
+    ));
     if options.offline && model.mount.is_none() {
         let library = if matches!(options.model, ModelSource::ModelScope { .. }) { "modelscope" } else { "huggingface_hub" };
         let fetch = format!("import sys, {library}; {library}.snapshot_download(sys.argv[1])");
-        let words = ["docker", "compose", "run", "--rm", "-e", "HF_HUB_OFFLINE=0", &server.service, "python3", "-c", &fetch, &model.container];
+        let words =
+            ["docker", "compose", "run", "--rm", "-e", "HF_HUB_OFFLINE=0", &server.service, "python3", "-c", &fetch, &model.container];
         let words = words.map(str::to_owned);
         steps.push(step("fill the cache volume, once, while there is a network", quote::shell(&words)?));
     }
