@@ -143,6 +143,9 @@ pub enum RenderError {
         /// The target's driver.
         target: String,
     },
+    /// The wheel's image has no compiler for what the launch compiles.
+    #[error("the FlashInfer sampler of this launch is compiled with nvcc on its first use, and an image with the wheel alone has none")]
+    NoCompiler,
     /// A template is wrong: gpudoctor's own fault.
     #[error("the template of `{file}` failed")]
     Template {
@@ -167,6 +170,7 @@ impl Hint for RenderError {
             Self::NotAGpu(_) => "take a number or a UUID from `nvidia-smi -L`".to_owned(),
             Self::Root => format!("use any other user id, such as {}", options::DEFAULT_UID),
             Self::Open(_) => "keep the key, or bind to 127.0.0.1".to_owned(),
+            Self::NoCompiler => "use the engine's image, or plan with `--env VLLM_USE_FLASHINFER_SAMPLER=0`".to_owned(),
             Self::DriverTooOld { .. } => "use the engine's image, or an engine version built for an older CUDA".to_owned(),
         })
     }

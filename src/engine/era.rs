@@ -62,6 +62,13 @@ pub struct Era {
     pub v2_runner_offloads: bool,
     /// Whether weights that a kernel repacks after loading stay in host memory.
     pub repacked_weights_stay_offloaded: bool,
+    /// Whether Inductor times fused kernels with arguments of its own (`benchmark_combo_kernel`).
+    pub times_combo_kernels: bool,
+    /// Whether GPTQ finds its quantised layers in the tensor headers, so that a folder without them loads dense
+    /// layers in 16 bits (`AutoGPTQConfig.maybe_update_config`).
+    pub gptq_reads_headers: bool,
+    /// Whether torch rounds large tensors up to 2 MiB while loading (`max_split_size_mb:20`).
+    pub rounds_large_tensors: bool,
     /// Whether in-flight quantisation holds the whole 16-bit model on the device first.
     pub in_flight_needs_whole_model: bool,
     batch_defaults: Vec<BatchDefault>,
@@ -83,9 +90,6 @@ pub struct MissingRule {
 pub const OFFLOAD_IGNORED: &str = "offload-ignored-by-v2-runner";
 /// The quirk by which repacked weights return to the device, in `quirks.toml`.
 pub const OFFLOAD_LOST: &str = "offload-lost-on-repack";
-/// The quirk by which the V2 runner leaves graphs out of the budget, in `quirks.toml`.
-pub const GRAPHS_OUTSIDE: &str = "cuda-graphs-outside-the-budget";
-
 impl Era {
     /// The behaviours of `version`, which must be one whose source was read (`Resolved::behaviour`).
     pub fn of(engine: &Engine, version: &Version) -> Result<Self, MissingRule> {
@@ -103,7 +107,7 @@ impl Era {
             communicators_before_snapshot: before.contains(&BeforeSnapshot::Communicators),
             graphs_subtracted,
             graphs_can_be_subtracted: engine.memory().graph_estimate_exists.value(version) == Some(&true),
-            v2_runner_estimates_graphs: !quirk(GRAPHS_OUTSIDE),
+            v2_runner_estimates_graphs: rules.graph_estimate_v2.value(version) == Some(&true),
             null_block_reserved: rules.null_block_reserved.value(version) == Some(&true),
             printed_tokens: *rules.printed_tokens.value(version).ok_or_else(|| missing("printed_tokens"))?,
             hybrid_kv_cache_manager: rules.hybrid_grouping.value(version) == Some(&HybridGrouping::SharedPool),
@@ -117,6 +121,9 @@ impl Era {
             v2_runner_offloads: !quirk(OFFLOAD_IGNORED),
             repacked_weights_stay_offloaded: rules.cpu_offload.value(version) == Some(&CpuOffload::UvaKeptOnRepack),
             in_flight_needs_whole_model: rules.online_quantization.value(version) == Some(&OnlineQuantization::WholeModelFirst),
+            times_combo_kernels: rules.combo_kernels_timed.value(version) == Some(&true),
+            gptq_reads_headers: rules.gptq_reads_headers.value(version) == Some(&true),
+            rounds_large_tensors: rules.large_tensors_rounded.value(version) == Some(&true),
             batch_defaults: rules.batch_defaults.value(version).cloned().ok_or_else(|| missing("batch_defaults"))?,
         })
     }

@@ -134,6 +134,8 @@ pub struct Launch {
     pub offload: Option<Offload>,
     /// Whether graphs and compilation are off.
     pub enforce_eager: bool,
+    /// Whether the model is compiled by Inductor, with or without graphs.
+    pub compiled: bool,
     /// Which graphs are captured.
     pub graph_mode: GraphMode,
     /// Batch sizes that pieces are captured for, descending.

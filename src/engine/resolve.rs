@@ -52,6 +52,7 @@ pub fn resolve(args: &Arguments, context: &Context<'_>) -> Launch {
     let quantization = quantization(args, model);
     let runner = runner(context, quantization.as_deref());
     let eager = args.flag("enforce-eager") || int8_bitsandbytes(model, quantization.as_deref());
+    let compiled = !eager && !compilation_is_off(args) && runner != Runner::V0;
     let graph_mode = if eager { GraphMode::None } else { graph_mode(args, context.era) };
     let parallel = ParallelSizes {
         tensor: args.count("tensor-parallel-size").unwrap_or(1).max(1),
@@ -80,6 +81,7 @@ pub fn resolve(args: &Arguments, context: &Context<'_>) -> Launch {
         parallel,
         offload: offload(args, context.era, runner),
         enforce_eager: eager,
+        compiled,
         graph_mode,
         capture_sizes: if graph_mode == GraphMode::None {
             Vec::new()
@@ -171,17 +173,29 @@ fn runner(context: &Context<'_>, quantization: Option<&str>) -> Runner {
     if v2 { Runner::V2 } else { Runner::V1 }
 }
 
+/// A field of `--compilation-config`, given as JSON or as a dotted flag.
+fn compilation_field<'a>(args: &'a Arguments, name: &str) -> Option<&'a Value> {
+    args.get("compilation-config")
+        .and_then(|config| config.get(name))
+        .or_else(|| args.get(&format!("compilation-config.{}", name.replace('_', "-"))))
+        .or_else(|| args.get(&format!("compilation-config.{name}")))
+}
+
+/// The optimisation level: `-O1`, `--optimization-level 1`, or a bare number as `--compilation-config`.
+fn optimization_level(args: &Arguments) -> Option<u64> {
+    args.get("optimization-level").or_else(|| args.get("compilation-config")).and_then(Value::as_u64)
+}
+
+/// `-O0`, `level: 0` or `mode: 0`.
+fn compilation_is_off(args: &Arguments) -> bool {
+    let field = || compilation_field(args, "mode").or_else(|| compilation_field(args, "level")).and_then(Value::as_u64);
+    optimization_level(args).or_else(field) == Some(0)
+}
+
 /// The graph mode: `--compilation-config`, the optimisation level, or the version's default.
 fn graph_mode(args: &Arguments, era: &Era) -> GraphMode {
-    let config = args.get("compilation-config");
-    let field = |name: &str| {
-        config
-            .and_then(|config| config.get(name))
-            .or_else(|| args.get(&format!("compilation-config.{}", name.replace('_', "-"))))
-            .or_else(|| args.get(&format!("compilation-config.{name}")))
-    };
     let default = if era.full_decode_graphs { GraphMode::FullAndPiecewise } else { GraphMode::Piecewise };
-    if let Some(mode) = field("cudagraph_mode").and_then(Value::as_str) {
+    if let Some(mode) = compilation_field(args, "cudagraph_mode").and_then(Value::as_str) {
         return match mode.to_ascii_uppercase().as_str() {
             "NONE" => GraphMode::None,
             "PIECEWISE" => GraphMode::Piecewise,
@@ -191,11 +205,9 @@ fn graph_mode(args: &Arguments, era: &Era) -> GraphMode {
             _ => default,
         };
     }
-    let level = args.get("optimization-level").or(config).and_then(Value::as_u64).or_else(|| field("level").and_then(Value::as_u64));
-    match level {
-        Some(0) => GraphMode::None,
+    match optimization_level(args) {
+        _ if compilation_is_off(args) => GraphMode::None,
         Some(1) => GraphMode::Piecewise,
-        _ if field("mode").and_then(Value::as_u64) == Some(0) => GraphMode::None,
         _ => default,
     }
 }

@@ -49,6 +49,7 @@ impl ModelSpec {
             tensors: inventory.tensors,
             parameters: inventory.parameters,
             quantization,
+            without_tensors: false,
             multimodal: shape.vision.is_some(),
             needs_remote_code: false,
             recurrent_dtype: shape.mamba_ssm_dtype.as_deref().and_then(Dtype::named),

@@ -39,6 +39,9 @@ pub struct ModelSpec {
     pub parameters: ParameterCount,
     /// How the checkpoint is quantised; `None` for a 16-bit or 32-bit checkpoint.
     pub quantization: Option<CheckpointQuantization>,
+    /// Whether the model is a local folder that holds a config.json and no tensor files. The engine can start
+    /// it only with random weights, and reads from the missing headers that GPTQ layers are not quantised.
+    pub without_tensors: bool,
     /// Whether the checkpoint carries an image, audio or video encoder.
     pub multimodal: bool,
     /// Whether the engine has no class of its own for this architecture, so that it needs the

@@ -108,6 +108,13 @@ pub struct Input {
     pub source: String,
 }
 
+impl Input {
+    /// The input `name` with its value and where it comes from.
+    pub fn new(name: &str, value: impl ToString, source: &str) -> Self {
+        Self { name: name.to_owned(), value: value.to_string(), source: source.to_owned() }
+    }
+}
+
 /// A part of a term.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {

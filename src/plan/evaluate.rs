@@ -10,13 +10,13 @@ use crate::engine::resolve::{Context, Machine, resolve};
 use crate::model::spec::ModelSpec;
 use crate::plan::activations::activation_peak;
 use crate::plan::budget::{Band, Budget, Input, KvCache, Part, Term, TermName};
-use crate::plan::graphs::cuda_graphs;
+use crate::plan::graphs::{cuda_graphs, estimate};
 use crate::plan::kv_cache::{Layout, layout};
 use crate::plan::outcome::{Devices, Reason, Verdict};
-use crate::plan::overhead::{context, non_torch, retained};
+use crate::plan::overhead::{context, non_torch, persistent, retained};
 use crate::plan::sharding::{Stage, misfits, stages};
 use crate::plan::storage::Loader;
-use crate::plan::weights::{Weights, weights};
+use crate::plan::weights::{Weights, effective_quantization, weights};
 use crate::units::Bytes;
 use crate::version::Version;
 
@@ -112,8 +112,8 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
     let layout = tightest.layout.as_ref();
     let kv = layout.map_or_else(no_cache, |layout| layout.cache_of_blocks(blocks, &launch, setting.era));
     let guaranteed = layout.map_or(0, |layout| layout.cache_of_blocks(blocks_low, &launch, setting.era).tokens);
-    let offloaded: Bytes = ranks.iter().map(|rank| rank.weights.offloaded * launch.parallel.tensor).sum();
-    let budget = tightest.budget(&launch, setting, kv, offloaded);
+    let pinned: Bytes = ranks.iter().map(|rank| rank.weights.pinned * launch.parallel.tensor).sum();
+    let budget = tightest.budget(&launch, setting, kv, pinned);
     reasons.extend(limits(&budget, setting));
     let structure = misfits(setting.model, launch.parallel);
     let invalid = !structure.is_empty() || launch.parallel.devices() > setting.devices.count;
@@ -125,7 +125,7 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
             short_by: None,
         });
     }
-    let verdict = match (invalid, reasons.is_empty(), offloaded > Bytes::ZERO) {
+    let verdict = match (invalid, reasons.is_empty(), pinned > Bytes::ZERO) {
         (true, ..) => Verdict::Invalid,
         (false, false, _) => Verdict::DoesNotFit,
         (false, true, true) => Verdict::FitsWithOffload,
@@ -217,19 +217,24 @@ struct Rank<'a> {
 impl<'a> Rank<'a> {
     fn new(stage: &'a Stage, launch: &Launch, setting: &Setting<'_>) -> Self {
         let loader = Loader { version: setting.version, compute_capability: setting.devices.compute_capability, dtype: launch.dtype };
-        let weights = weights(setting.model, launch, stage, loader);
+        let weights = weights(setting.model, launch, setting.era, stage, loader);
         let before = context(launch, setting);
         let outside = non_torch(launch, setting, &weights);
         let peak = activation_peak(launch, setting, stage);
         let graphs = cuda_graphs(launch, setting, stage);
-        let retained = retained(launch, setting, stage);
+        let retained = retained(launch, setting, stage, &weights);
         let total = setting.devices.cuda_total;
         let requested = requested(total, launch, setting.era);
         let free_at_start = Band { low: total - before.size.high, expected: total - before.size.expected, high: total - before.size.low };
         let weights_term = weights_term(&weights, launch, setting);
-        let inside: Vec<&Term> =
-            [&weights_term, &peak, &outside, &graphs, &before].into_iter().filter(|term| term.inside_requested).collect();
-        let sum = |pick: fn(&Band) -> Bytes| inside.iter().map(|term| pick(&term.size)).sum::<Bytes>();
+        let mut inside: Vec<Band> =
+            [&weights_term, &peak, &outside, &before].into_iter().filter(|term| term.inside_requested).map(|term| term.size).collect();
+        // The engine subtracts its own estimate of the graphs, not what they turn out to take.
+        inside.extend(estimate(launch, setting, stage));
+        if setting.era.accounting == AccountingEra::ConsumedSinceSnapshot {
+            inside.push(Band::exact(persistent(launch, setting, stage, &weights)));
+        }
+        let sum = |pick: fn(&Band) -> Bytes| inside.iter().map(pick).sum::<Bytes>();
         let available = match launch.kv_cache_memory {
             Some(fixed) => Band::exact(fixed),
             None => Band {
@@ -297,7 +302,7 @@ impl<'a> Rank<'a> {
         reasons
     }
 
-    fn budget(&self, launch: &Launch, setting: &Setting<'_>, kv: KvCache, offloaded: Bytes) -> Budget {
+    fn budget(&self, launch: &Launch, setting: &Setting<'_>, kv: KvCache, host_memory: Bytes) -> Budget {
         let kv_term = kv_term(&kv, self, launch);
         let used = |pick: fn(&Band) -> Bytes| {
             self.terms.iter().filter(|term| term.name != TermName::ActivationPeak).map(|term| pick(&term.size)).sum::<Bytes>()
@@ -326,14 +331,7 @@ impl<'a> Rank<'a> {
         terms.push(kv_term);
         terms.push(headroom);
         terms.sort_by_key(|term| term.name);
-        Budget {
-            memory_total: setting.devices.cuda_total,
-            requested: self.requested,
-            terms,
-            kv_cache: kv,
-            device_used,
-            host_memory: offloaded,
-        }
+        Budget { memory_total: setting.devices.cuda_total, requested: self.requested, terms, kv_cache: kv, device_used, host_memory }
     }
 }
 
@@ -341,10 +339,6 @@ impl<'a> Rank<'a> {
 fn requested(total: Bytes, launch: &Launch, era: &Era) -> Bytes {
     let exact = total.0 as f64 * launch.gpu_memory_utilization.clamp(0.0, 1.0);
     Bytes(if era.requested_rounds_up { exact.ceil() } else { exact.floor() } as u64)
-}
-
-fn input(name: &str, value: impl ToString, source: &str) -> Input {
-    Input { name: name.to_owned(), value: value.to_string(), source: source.to_owned() }
 }
 
 fn weights_term(weights: &Weights, launch: &Launch, setting: &Setting<'_>) -> Term {
@@ -362,17 +356,19 @@ fn weights_term(weights: &Weights, launch: &Launch, setting: &Setting<'_>) -> Te
         (true, layers) => format!("{scheme}; {} of {layers} layers are in host memory", weights.offloaded),
     };
     let mut inputs = vec![
-        input("parameters", setting.model.parameters.total, "the model's tensors"),
-        input("quantisation", scheme, "the checkpoint or --quantization"),
-        input("tensor parallel size", launch.parallel.tensor, "the launch"),
+        Input::new("parameters", setting.model.parameters.total, "the model's tensors"),
+        Input::new("quantisation", scheme, "the checkpoint or --quantization"),
+        Input::new("tensor parallel size", launch.parallel.tensor, "the launch"),
     ];
     if weights.offloaded > Bytes::ZERO {
-        inputs.push(input("in host memory", weights.offloaded, "cpu-offload-gb or prefetch offload"));
+        inputs.push(Input::new("in host memory", weights.offloaded, "cpu-offload-gb or prefetch offload"));
     }
+    let extra = allocator_extra(weights, launch, setting);
     Term {
         name: TermName::Weights,
-        size: Band { low: weights.resident, expected: weights.resident, high: weights.resident.scale(1.0 + WEIGHT_MARGIN) },
-        formula: "Σ tensors: packed weights + scales + zero points, divided among ranks, − offloaded + rotary table".to_owned(),
+        size: Band::exact(weights.resident) + extra,
+        formula: "Σ tensors: packed weights + scales + zero points, divided among ranks, − offloaded + rotary table + allocator remainders"
+            .to_owned(),
         inputs,
         parts,
         inside_requested: true,
@@ -380,9 +376,19 @@ fn weights_term(weights: &Weights, launch: &Launch, setting: &Setting<'_>) -> Te
     }
 }
 
-/// Allocator rounding and small buffers that the tensor sum leaves out: torch rounds each block up to 512 bytes
-/// and large ones to 2 MiB (`CUDACachingAllocator.cpp`), at most this share of the weights.
-const WEIGHT_MARGIN: f64 = 0.005;
+/// What torch counts beyond the tensors: remainders of blocks that repacking left too small to split, and one
+/// block that 8-bit and latent-attention models allocate while loading.
+fn allocator_extra(weights: &Weights, launch: &Launch, setting: &Setting<'_>) -> Band {
+    let (dense, experts) = weights.repacked_layers;
+    let scale = |name: &str, layers: u64| {
+        let band = setting.mebibytes(name);
+        Band { low: band.low * layers, expected: band.expected * layers, high: band.high * layers }
+    };
+    let fp8 = effective_quantization(setting.model, launch).is_some_and(|quantization| quantization.bits == 8);
+    let early_workspace = fp8 || launch.kv_cache_dtype.starts_with("fp8") || setting.model.uses_latent_attention();
+    let workspace = if early_workspace { setting.mebibytes("weights.early_workspace") } else { Band::default() };
+    scale("weights.repack_remainder", dense) + scale("weights.expert_repack_remainder", experts) + workspace
+}
 
 fn kv_term(kv: &KvCache, rank: &Rank<'_>, launch: &Launch) -> Term {
     let low = rank.layout.as_ref().map_or(Bytes::ZERO, |layout| layout.pool_block * rank.blocks(rank.available.low));
@@ -392,11 +398,11 @@ fn kv_term(kv: &KvCache, rank: &Rank<'_>, launch: &Launch) -> Term {
         size: Band { low: low.min(kv.bytes), expected: kv.bytes, high: high.max(kv.bytes) },
         formula: "⌊(requested − weights − activation peak − non-torch − subtracted graphs) / block⌋ × block".to_owned(),
         inputs: vec![
-            input("requested", rank.requested, "gpu-memory-utilization × total memory"),
-            input("block", kv.bytes_per_token * kv.block_size, "tokens a block × bytes a token in all layers"),
-            input("bytes a token", kv.bytes_per_token, "layers × key/value heads × head size × 2 × bytes of the cache dtype"),
-            input("cache dtype", &launch.kv_cache_dtype, "kv-cache-dtype"),
-            input("layers", rank.stage.layers.len(), "the model and pipeline parallel size"),
+            Input::new("requested", rank.requested, "gpu-memory-utilization × total memory"),
+            Input::new("block", kv.bytes_per_token * kv.block_size, "tokens a block × bytes a token in all layers"),
+            Input::new("bytes a token", kv.bytes_per_token, "layers × key/value heads × head size × 2 × bytes of the cache dtype"),
+            Input::new("cache dtype", &launch.kv_cache_dtype, "kv-cache-dtype"),
+            Input::new("layers", rank.stage.layers.len(), "the model and pipeline parallel size"),
         ],
         parts: Vec::new(),
         inside_requested: true,

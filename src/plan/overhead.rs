@@ -3,12 +3,12 @@
 
 use crate::catalog::AccountingEra;
 use crate::engine::launch::{GraphMode, Launch, Offload, Runner};
-use crate::plan::activations::{peaks, rows};
+use crate::plan::activations::{USUAL_MULTIPROCESSORS, peaks, rows};
 use crate::plan::budget::{Band, Input, Part, Term, TermName};
 use crate::plan::evaluate::Setting;
 use crate::plan::sharding::Stage;
 use crate::plan::weights::Weights;
-use crate::plan::widths::widths;
+use crate::plan::widths::{Widths, widths};
 use crate::units::Bytes;
 
 /// The context term: what is gone before the engine's first snapshot. In the oldest era it counts against the
@@ -53,10 +53,9 @@ pub fn non_torch(launch: &Launch, setting: &Setting<'_>, weights: &Weights) -> T
         inputs.push(input);
         parts.push(Part { name: format!("{title} ({name})"), bytes: band.expected });
     };
-    if matches!(launch.offload, Some(Offload::Uva { .. })) {
-        let gib = weights.offloaded.gib();
+    if weights.pinned > Bytes::ZERO {
         let share = setting.constant("non_torch.per_pinned_gib");
-        let mib = |each: f64| Bytes::from_f64(each * gib * 1_048_576.0);
+        let mib = |each: f64| Bytes::from_f64(each * weights.pinned.gib() * 1_048_576.0);
         let band = Band { low: mib(share.low), expected: mib(share.value), high: mib(share.high) };
         add("non_torch.per_pinned_gib", "page tables of pinned host memory", band, setting.constant_input("non_torch.per_pinned_gib"));
     }
@@ -83,43 +82,46 @@ pub fn non_torch(launch: &Launch, setting: &Setting<'_>, weights: &Weights) -> T
     }
 }
 
+/// Buffers that the runner and the offloader keep. No term that the engine prints has them up to 0.26; from 0.27
+/// on they count as consumed.
+pub fn persistent(launch: &Launch, setting: &Setting<'_>, stage: &Stage, weights: &Weights) -> Bytes {
+    let widths = widths(setting.model, launch, stage.layers.len() as u64);
+    let hidden = launch.max_num_batched_tokens * widths.hidden * launch.dtype.bytes();
+    let received = if stage.first { 0 } else { 2 * hidden };
+    let own = match launch.runner {
+        // Output token counts, two bit masks of the vocabulary, and per-request tables of sampling parameters.
+        Runner::V2 if stage.last => launch.max_num_seqs * (4 * widths.vocabulary + 8 * widths.vocabulary.div_ceil(32) + 4 * 4353),
+        Runner::V2 => 0,
+        Runner::V0 | Runner::V1 => hidden,
+    };
+    Bytes(own + received) + weights.buffers
+}
+
 /// What stays in use after start beside the other terms: buffers that the runner keeps, workspaces, and
 /// segments that torch's allocator does not give back after the warm-up. Part of what nvidia-smi shows.
-pub fn retained(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Term {
+pub fn retained(launch: &Launch, setting: &Setting<'_>, stage: &Stage, weights: &Weights) -> Term {
     let widths = widths(setting.model, launch, stage.layers.len() as u64);
     let peaks = peaks(launch, setting, stage);
-    let (rows, vocabulary, tokens) = (rows(launch), widths.vocabulary, launch.max_num_batched_tokens);
-    let bytes = launch.dtype.bytes();
-    let persistent = match launch.runner {
-        // Output token counts, two bit masks of the vocabulary, and per-request tables of sampling parameters.
-        Runner::V2 => launch.max_num_seqs * (vocabulary * 4 + 8 * vocabulary.div_ceil(32) + 4 * 4353),
-        Runner::V0 | Runner::V1 => tokens * widths.hidden * bytes,
-    };
-    let multiprocessors = u64::from(setting.devices.multiprocessors.unwrap_or(108));
-    let mut sampler = vec![4 * rows * vocabulary, bytes * rows * vocabulary];
-    match launch.runner {
-        Runner::V2 => sampler.push(4 * multiprocessors * vocabulary),
-        Runner::V0 | Runner::V1 => sampler.extend([4 * rows * vocabulary; 2]),
-    }
-    if !stage.last {
-        sampler.clear();
-    }
-    let forward = forward_segments(&widths, tokens, bytes);
+    let persistent = persistent(launch, setting, stage, weights);
+    let sampler = sampler_segments(&widths, launch, setting, stage);
     let kept = if launch.graph_mode == GraphMode::None {
+        let forward = forward_segments(&widths, launch);
         forward.iter().sum::<u64>() + placed(&forward, &sampler)
     } else {
+        // Capture begins with an empty cache; what the sampler's warm-up takes after it stays.
         sampler.iter().sum::<u64>() + (80 << 20)
     };
     let workspace = setting.mebibytes("cublas.workspace");
-    let band = setting.constant("retained.share");
-    let kept_band = Band { low: Bytes(kept).scale(band.low), expected: Bytes(kept).scale(band.value), high: Bytes(kept).scale(band.high) };
+    let share = setting.constant("retained.share");
+    let kept_band =
+        Band { low: Bytes(kept).scale(share.low), expected: Bytes(kept).scale(share.value), high: Bytes(kept).scale(share.high) };
     Term {
         name: TermName::Headroom,
-        size: kept_band + Band::exact(Bytes(persistent) + peaks.expert_workspace) + workspace + workspace,
+        size: kept_band + Band::exact(persistent + peaks.expert_workspace) + workspace + workspace,
         formula: "buffers of the runner + expert workspace + 2 cuBLAS workspaces + segments kept by the allocator".to_owned(),
         inputs: vec![setting.constant_input("cublas.workspace"), setting.constant_input("retained.share")],
         parts: vec![
-            Part { name: "buffers of the runner".to_owned(), bytes: Bytes(persistent) },
+            Part { name: "buffers of the runner".to_owned(), bytes: persistent },
             Part { name: "segments kept by the allocator".to_owned(), bytes: Bytes(kept) },
         ],
         inside_requested: false,
@@ -127,16 +129,40 @@ pub fn retained(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Term {
     }
 }
 
+/// Segments that the sampler's warm-up leaves.
+fn sampler_segments(widths: &Widths, launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Vec<u64> {
+    if !stage.last {
+        return Vec::new();
+    }
+    let (rows, vocabulary, bytes) = (rows(launch), widths.vocabulary, launch.dtype.bytes());
+    let mut segments = vec![4 * rows * vocabulary, bytes * rows * vocabulary];
+    if launch.parallel.tensor > 1 {
+        segments.push(bytes * rows * vocabulary);
+    }
+    match launch.runner {
+        Runner::V2 => {
+            let multiprocessors = u64::from(setting.devices.multiprocessors.unwrap_or(USUAL_MULTIPROCESSORS));
+            segments.push(4 * multiprocessors * vocabulary);
+        }
+        Runner::V0 | Runner::V1 => segments.extend([4 * rows * vocabulary; 2]),
+    }
+    segments
+}
+
 /// Segments that the eager forward pass leaves in the allocator.
-fn forward_segments(widths: &crate::plan::widths::Widths, tokens: u64, bytes: u64) -> Vec<u64> {
-    let all = bytes * tokens;
-    let (hidden, query, key, inner) = (widths.hidden, widths.query, widths.key, widths.intermediate);
+fn forward_segments(widths: &Widths, launch: &Launch) -> Vec<u64> {
+    let all = launch.dtype.bytes() * launch.max_num_batched_tokens;
+    let Widths { hidden, query, key, intermediate, .. } = *widths;
     let mut segments = vec![all * hidden; 4];
     if widths.experts_per_token > 0 {
         segments.extend([all * (query + 2 * key); 2]);
         segments.extend([all * query; 2]);
     } else {
-        segments.extend([all * 2 * inner, all * inner, all * (query + 2 * key), all * (query + key)]);
+        segments.extend([all * 2 * intermediate, all * intermediate, all * (query + 2 * key), all * (query + key)]);
+    }
+    if launch.parallel.tensor > 1 {
+        // The all-reduce writes to a tensor of its own.
+        segments.extend([all * hidden; 2]);
     }
     segments
 }

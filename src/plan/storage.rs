@@ -26,6 +26,8 @@ pub enum ZeroPoints {
     Packed,
     /// 16-bit, already multiplied by the scale (Machete).
     Wide,
+    /// Packed eight to a 16-bit element: GPTQ's experts declare their packed zero points in the model's dtype.
+    HalfPacked,
 }
 
 /// How one linear layer is stored.
@@ -72,9 +74,14 @@ pub struct Loader<'a> {
 impl Storage {
     /// Bytes of one linear layer of `rows` outputs and `columns` inputs.
     pub fn bytes(self, rows: u64, columns: u64) -> u64 {
+        self.parameters(rows, columns).into_iter().fold(0, u64::saturating_add)
+    }
+
+    /// Bytes of each of its parameters: weights, scales, zero points, indices. The allocator rounds each by itself.
+    pub fn parameters(self, rows: u64, columns: u64) -> [u64; 4] {
         let elements = rows.saturating_mul(columns);
         match self {
-            Self::Plain(bytes) => elements.saturating_mul(bytes),
+            Self::Plain(bytes) => [elements.saturating_mul(bytes), 0, 0, 0],
             Self::Packed { bits, scale, scale_bytes, zeros, index_bytes } => {
                 let scales = match scale {
                     Scale::Group(size) => rows.saturating_mul(columns.div_ceil(size.max(1))),
@@ -88,19 +95,17 @@ impl Storage {
                     ZeroPoints::None => 0,
                     ZeroPoints::Packed => scales.saturating_mul(bits) / 8,
                     ZeroPoints::Wide => scales.saturating_mul(2),
+                    ZeroPoints::HalfPacked => scales / 4,
                 };
-                let index = columns.saturating_mul(index_bytes);
-                (elements.saturating_mul(bits) / 8)
-                    .saturating_add(scales.saturating_mul(scale_bytes))
-                    .saturating_add(zero_bytes)
-                    .saturating_add(index)
+                let weights = elements.saturating_mul(bits) / 8;
+                [weights, scales.saturating_mul(scale_bytes), zero_bytes, columns.saturating_mul(index_bytes)]
             }
             Self::Absmax { nested } => {
                 let maxima = elements.div_ceil(64);
                 let maxima_bytes = if nested { maxima + maxima.div_ceil(256) * 4 } else { maxima.saturating_mul(4) };
-                elements / 2 + maxima_bytes
+                [elements / 2, maxima_bytes, 0, 0]
             }
-            Self::Ggml { sixteenth_bits } => elements.saturating_mul(sixteenth_bits) / 128,
+            Self::Ggml { sixteenth_bits } => [elements.saturating_mul(sixteenth_bits) / 128, 0, 0, 0],
         }
     }
 }
@@ -161,28 +166,26 @@ fn nested_absmax(version: &Version) -> bool {
 }
 
 /// AWQ, GPTQ and compressed-tensors WNA16: integers in groups. On compute capability 9.0 dense layers are
-/// served by Machete, which keeps 16-bit zero points; elsewhere by Marlin, which keeps them packed.
+/// served by Machete, which keeps 16-bit zero points and leaves GPTQ's unused ones in place; elsewhere by
+/// Marlin, which keeps zero points packed and empties what it does not use. Experts are served by Marlin.
 fn integer_groups(quantization: &CheckpointQuantization, loader: Loader<'_>, experts: bool) -> Layouts {
     let group = Scale::Group(quantization.group_size.unwrap_or(128));
     let gptq = quantization.method.contains("gptq");
     let layout = |zeros, index_bytes| Storage::Packed { bits: quantization.bits, scale: group, scale_bytes: 2, zeros, index_bytes };
     let stored_zeros = if quantization.zero_point || gptq { ZeroPoints::Packed } else { ZeroPoints::None };
-    let machete = loader.compute_capability == Some(90) && !experts && has_machete(loader.version);
-    let resident_zeros = match (quantization.zero_point, machete) {
-        (false, _) => ZeroPoints::None,
-        (true, true) => ZeroPoints::Wide,
-        (true, false) => ZeroPoints::Packed,
-    };
+    let stored = layout(stored_zeros, if gptq { 4 } else { 0 });
     let repacks = loader.compute_capability.is_none_or(|capability| capability >= 75);
-    Layouts {
-        stored: layout(stored_zeros, if gptq { 4 } else { 0 }),
-        resident: if repacks {
-            layout(resident_zeros, if quantization.desc_act { 8 } else { 0 })
-        } else {
-            layout(stored_zeros, if gptq { 4 } else { 0 })
-        },
-        repacked: repacks,
-    }
+    let machete = loader.compute_capability == Some(90) && !experts && has_machete(loader.version);
+    let index = if quantization.desc_act { 8 } else { 0 };
+    let resident = match (repacks, machete, experts) {
+        (false, ..) => stored,
+        (true, true, _) if gptq => layout(ZeroPoints::Packed, 4 + index),
+        (true, true, _) if quantization.zero_point => layout(ZeroPoints::Wide, index),
+        (true, false, true) if gptq => layout(ZeroPoints::HalfPacked, index),
+        _ if quantization.zero_point => layout(ZeroPoints::Packed, index),
+        _ => layout(ZeroPoints::None, index),
+    };
+    Layouts { stored, resident, repacked: repacks }
 }
 
 /// Machete serves GPTQ from 0.6.2 on; AWQ moved to the mixed-precision kernels with `auto_awq` in 0.22.

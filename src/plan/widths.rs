@@ -29,6 +29,10 @@ pub struct Widths {
     pub heads: u64,
     /// The up-projected keys and values of latent attention, all heads; zero elsewhere.
     pub up_projected: u64,
+    /// Elements of a value head of latent attention.
+    pub value_head: u64,
+    /// Elements of the compressed latent, without its rotary part.
+    pub latent: u64,
 }
 
 /// The widths of one rank with `layers` decoder layers.
@@ -66,6 +70,7 @@ impl Widths {
             Mixer::Attention { heads, kv_heads, head_dim, .. } => add(*heads, *head_dim, local_kv_heads(*kv_heads, tensor) * head_dim, 0),
             Mixer::Latent { heads, kv_lora_rank, qk_rope_head_dim, qk_nope_head_dim, v_head_dim, .. } => {
                 add(*heads, qk_nope_head_dim + qk_rope_head_dim, kv_lora_rank + qk_rope_head_dim, qk_nope_head_dim + v_head_dim);
+                (self.value_head, self.latent) = (*v_head_dim, *kv_lora_rank);
             }
             Mixer::CompressedLatent { heads, head_dim, .. } => add(*heads, *head_dim, *head_dim, 0),
             Mixer::Shared { heads, head_dim } => add(*heads, *head_dim, 0, 0),

@@ -23,7 +23,7 @@ pub fn bar(share: f64, width: usize, glyphs: Glyphs) -> String {
     let all = width * steps;
     let mut filled = (share * all as f64).round() as usize;
     if share > 0.0 {
-        filled = filled.max(1);
+        filled = filled.max(1).min(all);
     }
     if share < 1.0 {
         filled = filled.min(all.saturating_sub(1));

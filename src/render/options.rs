@@ -5,11 +5,14 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
+use crate::catalog::Engine;
 use crate::plan::outcome::Plan;
 use crate::version::Version;
 
 /// The port that the server listens on unless told otherwise: vLLM's own.
 pub const DEFAULT_PORT: u16 = 8000;
+/// The variable that chooses GPUs by the host's numbers, which mean nothing inside a container.
+pub const GPU_CHOICE: &str = "CUDA_VISIBLE_DEVICES";
 /// The user of the container unless told otherwise; any but root will do.
 pub const DEFAULT_UID: u32 = 1000;
 
@@ -39,7 +42,7 @@ pub struct RenderOptions {
     /// Whether the hub asks for a token (gated models); it comes from a secret too.
     pub hub_token: bool,
     /// Flags of this engine version that have a `--no-` form. A configuration file cannot say `false` to all
-    /// engine versions, so `false` is written as the flag's `no-` form where there is one.
+    /// engine versions, so `false` is written as the flag's `no-` form where there is one: [`negatable_flags`].
     pub negatable: BTreeSet<String>,
 }
 
@@ -64,13 +67,26 @@ impl RenderOptions {
             install: Install::Image,
             uid: DEFAULT_UID,
             service: ServiceName::default(),
-            gpus: GpuSelection::Any,
+            gpus: chosen_gpus(plan),
             target_driver: plan.devices.driver.clone(),
             api_key: true,
             hub_token: false,
             negatable: BTreeSet::new(),
         }
     }
+}
+
+/// The flags with a `--no-` form in `version`, which must be one whose source was read.
+pub fn negatable_flags(engine: &Engine, version: &Version) -> BTreeSet<String> {
+    let negatable = engine.flags_for(version).filter(|flag| flag.at(version).is_some_and(|span| span.negatable));
+    negatable.map(|flag| flag.name.clone()).collect()
+}
+
+/// The GPUs that the plan's environment names, if it names as many as it is for.
+fn chosen_gpus(plan: &Plan) -> GpuSelection {
+    let Some(variable) = plan.env.get(GPU_CHOICE) else { return GpuSelection::Any };
+    let names: Vec<String> = variable.value.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if names.len() as u64 == plan.devices.count { GpuSelection::These(names) } else { GpuSelection::Any }
 }
 
 /// Whether an environment variable says yes, as vLLM and the hub clients read it.

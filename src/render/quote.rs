@@ -72,14 +72,15 @@ pub fn dotenv(name: &str, value: &str) -> Result<String, RenderError> {
     }
 }
 
-/// A value in a Dockerfile `LABEL` or `ENV` instruction; `None` where the instruction cannot hold it.
+/// A value in a Dockerfile `LABEL` or `ENV` instruction; `None` where the instruction cannot hold it
+/// (control characters) or linters read it differently (backslashes).
 pub fn dockerfile(value: &str) -> Option<String> {
-    if value.chars().any(char::is_control) {
+    if value.chars().any(|c| c.is_control() || c == '\\') {
         return None;
     }
     let mut quoted = String::from('"');
     for character in value.chars() {
-        if matches!(character, '"' | '\\' | '$') {
+        if matches!(character, '"' | '$') {
             quoted.push('\\');
         }
         quoted.push(character);

@@ -44,13 +44,13 @@ pub fn print(context: &Context) -> Result<Vec<Artifact>, RenderError> {
 fn print_one(environment: &Environment<'_>, kind: ArtifactKind, context: &Context, serve_yaml: &str) -> Result<String, RenderError> {
     let failed = |error: minijinja::Error| RenderError::Template { file: kind.file_name(), source: Box::new(error) };
     let template = environment.get_template(kind.file_name()).map_err(failed)?;
-    let printed = Printed { context, serve_yaml_lines: serve_yaml.lines().collect(), serve_yaml_sha256: sha256(serve_yaml) };
+    let printed = Printed { context, serve_yaml_lines: serve_yaml.lines().collect(), serve_yaml_sha256: sha256(serve_yaml.as_bytes()) };
     template.render(Serde(&printed)).map_err(failed)
 }
 
-/// The SHA-256 of `text`, in hexadecimal.
-pub fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+/// The SHA-256 of `content`, in hexadecimal.
+pub fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn environment() -> Result<Environment<'static>, RenderError> {

@@ -307,6 +307,9 @@ fn image(plan: &Plan, options: &RenderOptions, model: &Model) -> Result<Image, R
             target: target.to_string(),
         });
     }
+    if wheel && plan.launch.as_ref().is_some_and(|launch| launch.flashinfer_sampler) {
+        return Err(RenderError::NoCompiler);
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     if engine.image.is_empty() || !engine.image.chars().all(plain) {
         return Err(RenderError::Unwritable { name: "the engine's image".to_owned(), format: "a Dockerfile" });

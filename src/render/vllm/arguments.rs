@@ -13,8 +13,8 @@ use crate::render::vllm::Model;
 /// Columns of a comment, `# ` not counted.
 const COMMENT_WIDTH: usize = 110;
 
-/// Flags whose value is a secret.
-const SECRET_FLAGS: [&str; 3] = ["api-key", "hf-token", "ssl-keyfile-password"];
+/// Flags whose value is a secret: never written.
+pub const SECRET_FLAGS: [&str; 3] = ["api-key", "hf-token", "ssl-keyfile-password"];
 
 /// One line of serve.yaml.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,10 +58,7 @@ pub fn lines(plan: &Plan, options: &RenderOptions, model: &Model) -> Result<Argu
         result.lines.push(line(flag, value.clone(), why)?);
     }
     for (flag, argument) in &plan.args.0 {
-        if flag.is_empty()
-            || !flag.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-.".contains(&c))
-            || flag.starts_with('-')
-        {
+        if flag.is_empty() || !flag.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-') || flag.starts_with('-') {
             return Err(RenderError::NotAFlag(flag.clone()));
         }
         if decided.contains_key(flag.as_str()) {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::plan::outcome::Plan;
 use crate::render::RenderError;
-use crate::render::options::{ModelSource, RenderOptions};
+use crate::render::options::{GPU_CHOICE, ModelSource, RenderOptions};
 use crate::render::quote;
 
 /// Columns of a comment, `# ` not counted.
@@ -21,7 +21,7 @@ pub struct VariableLine {
     pub dotenv: String,
     /// Whether it is set; else it is there as a comment, ready to be.
     pub set: bool,
-    /// Whether the plan asks for it, rather than the container.
+    /// Whether the plan asks for it, rather than the container; without a container it is set in any case.
     pub planned: bool,
     /// Why, in comment lines.
     pub why: Vec<String>,
@@ -45,7 +45,11 @@ pub fn lines(plan: &Plan, options: &RenderOptions) -> Result<Vec<VariableLine>, 
         if is_secret(name) || container.iter().any(|(own, ..)| own == name) {
             continue;
         }
-        lines.push(line(name, &variable.value, true, true, &format!("because {}", variable.reason))?);
+        if name == GPU_CHOICE {
+            lines.push(line(name, &variable.value, false, true, "a container counts its own GPUs from 0: compose.yaml chooses them")?);
+        } else {
+            lines.push(line(name, &variable.value, true, true, &format!("because {}", variable.reason))?);
+        }
     }
     for (name, value, set, why) in container {
         lines.push(line(name, value, set, false, why)?);

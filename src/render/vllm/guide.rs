@@ -281,8 +281,8 @@ fn checks(sources: &Sources<'_>) -> Result<Vec<Command>, RenderError> {
 /// The command on this machine, without a container.
 fn bare_command(sources: &Sources<'_>) -> Result<String, RenderError> {
     let mut words: Vec<String> = vec![];
-    for line in sources.environment.iter().filter(|line| line.planned && line.set) {
-        words.push(format!("{}={}", line.name, quote::shell(&[line.value.clone()])?));
+    for line in sources.environment.iter().filter(|line| line.planned) {
+        words.push(format!("{}={}", line.name, quote::shell(std::slice::from_ref(&line.value))?));
     }
     words.push("vllm serve --config serve.yaml".to_owned());
     Ok(words.join(" "))
