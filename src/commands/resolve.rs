@@ -1,6 +1,5 @@
-//! From names to values: rules, devices, engine release, model. Everything that `plan` reads is read here.
+//! What `plan` reads: rules, a configuration, a model. What the values mean is decided in [`crate::plan`].
 
-pub mod devices;
-pub mod engine;
+pub mod configuration;
 pub mod model;
 pub mod rules;

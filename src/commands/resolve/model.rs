@@ -89,7 +89,10 @@ fn checkpoint(word: &str, checkpoint: &Checkpoint) -> Result<Named, Error> {
             .with_hint("give the directory that holds `config.json`, or the model's hub id"));
     };
     let understood = ModelConfig::from_json(text, &checkpoint.place).and_then(|config| config.spec(word));
-    let model = understood.map_err(|error| Error::input(error.to_string()))?;
+    let mut model = understood.map_err(|error| Error::input(error.to_string()))?;
+    if let Some(headers) = &checkpoint.headers {
+        model = model.with_headers(headers, &checkpoint.place);
+    }
     let mut interpretations = vec![meaning(word, &model)];
     let note = |note: &String| Interpretation { given: word.to_owned(), meaning: note.clone(), instead: None };
     interpretations.extend(checkpoint.notes.iter().map(note));
