@@ -6,4 +6,3 @@ pub mod era;
 pub mod launch;
 pub mod capture_sizes;
 pub mod resolve;
-pub mod judge;

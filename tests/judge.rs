@@ -7,10 +7,10 @@ use std::path::Path;
 
 use gpudoctor::catalog::Catalog;
 use gpudoctor::engine::arguments::{Argument, Arguments, Place};
-use gpudoctor::engine::judge::{JudgeContext, as_parsed, judge};
 use gpudoctor::engine::launch::UsageContext;
 use gpudoctor::engine::yaml::read_arguments;
 use gpudoctor::finding::{Finding, Severity};
+use gpudoctor::judge::{JudgeContext, as_parsed, judge};
 use gpudoctor::model::config::ModelConfig;
 use gpudoctor::model::spec::ModelSpec;
 use gpudoctor::plan::outcome::Devices;

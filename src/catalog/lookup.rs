@@ -199,3 +199,10 @@ fn resized(gpu: &Gpu, name: &str, memory: Bytes) -> Gpu {
     gpu.price_usd_per_hour = None;
     gpu
 }
+
+impl Catalog {
+    /// Whether any entry has this architecture, `LlamaForCausalLM`: the engine then has a class of its own for it.
+    pub fn knows_architecture(&self, architecture: &str) -> bool {
+        self.models.iter().flat_map(LazyModels::models).any(|model| model.architecture == architecture)
+    }
+}

@@ -48,11 +48,9 @@ pub fn failure(error: &Error) -> u8 {
     error.kind.exit_code()
 }
 
-/// Says on a terminal what is being waited for.
+/// Says what is being waited for: network use is always visible.
 pub fn progress(message: &str) {
-    if io::stderr().is_terminal() {
-        complain(&format!("{}\n", style::quiet(message)));
-    }
+    complain(&format!("{}\n", style::quiet(message)));
 }
 
 /// Prints what clap has to say: help to stdout, a usage error to stderr.

@@ -32,7 +32,8 @@ pub fn changes_that_fit(plan: &Plan, setting: &Setting<'_>) -> Vec<Alternative> 
             offer("enforce-eager: no CUDA graphs".to_owned(), with(plan, "enforce-eager", true), setting);
         }
     }
-    for (devices, change) in larger(setting.devices, &plan.reasons.iter().filter_map(|reason| reason.short_by).max().unwrap_or_default()) {
+    let short = plan.reasons.iter().filter_map(|reason| reason.short_by).max().unwrap_or_default();
+    if let Some((devices, change)) = larger(setting.devices, short) {
         offer(change, plan.args.clone(), &Setting { devices: &devices, ..*setting });
     }
     found
@@ -45,8 +46,8 @@ fn with(plan: &Plan, flag: &str, value: impl Into<serde_json::Value>) -> Argumen
 }
 
 /// The same card with as much more memory as is short, at the utilisation that was asked for.
-fn larger(devices: &Devices, short: &Bytes) -> Option<(Devices, String)> {
-    if *short == Bytes::ZERO || devices.limit < devices.memory {
+fn larger(devices: &Devices, short: Bytes) -> Option<(Devices, String)> {
+    if short == Bytes::ZERO || devices.limit < devices.memory {
         return None;
     }
     let more = Bytes(short.0 + short.0 / 10).0.next_multiple_of(1 << 30);

@@ -35,7 +35,16 @@ pub struct Inputs<'a> {
     pub given: Option<Arguments>,
     /// How the request's words were understood so far.
     pub said: Vec<Interpretation>,
-    /// Findings on the arguments as they stand; judged again for those that a search chose.
+    /// How lines are read and judged.
+    pub judging: Judging,
+}
+
+/// Reading and judging the lines of a configuration: the stage after this one, handed in.
+#[derive(Clone, Copy, Debug)]
+pub struct Judging {
+    /// The arguments under the flags' own names, as the engine's parser reads them.
+    pub parse: fn(&Arguments, &Chosen<'_>) -> Arguments,
+    /// The findings on arguments as they were written.
     pub judge: fn(&Arguments, &IndexMap<String, String>, &Judged<'_>) -> Vec<Finding>,
 }
 
@@ -116,7 +125,7 @@ fn judged(inputs: &Inputs<'_>, setting: &Setting<'_>, mut args: Arguments) -> Pl
     for (flag, argument) in &inputs.request.fixed.0 {
         args.0.insert(flag.clone(), argument.clone());
     }
-    let evaluation = evaluate(&args, setting);
+    let evaluation = evaluate(&(inputs.judging.parse)(&args, &inputs.chosen), setting);
     let mut plan = assemble(inputs, setting, args, evaluation);
     if !plan.verdict.is_good() {
         plan.alternatives = changes_that_fit(&plan, setting);
@@ -176,7 +185,7 @@ fn splits(devices: u64, fixed: &Arguments) -> Vec<(u64, u64)> {
 fn assemble(inputs: &Inputs<'_>, setting: &Setting<'_>, args: Arguments, evaluation: Evaluation) -> Plan {
     let judged =
         Judged { chosen: &inputs.chosen, model: setting.model, devices: setting.devices, evaluation: &evaluation, catalog: inputs.catalog };
-    let findings = (inputs.judge)(&args, setting.env, &judged);
+    let findings = (inputs.judging.judge)(&args, setting.env, &judged);
     let mut verdict = evaluation.verdict;
     let mut reasons = evaluation.reasons.clone();
     if let Some((code, message)) = inputs.chosen.obstacle(setting.devices) {
