@@ -20,8 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut table = String::from("pub(super) static FILES: &[(&str, &str)] = &[\n");
     for (number, file) in files.iter().enumerate() {
         println!("cargo::rerun-if-changed={}", file.display());
-        let value: toml::Table =
-            toml::from_str(&fs::read_to_string(file)?).map_err(|error| format!("{}: {error}", file.display()))?;
+        let value: toml::Table = toml::from_str(&fs::read_to_string(file)?).map_err(|error| format!("{}: {error}", file.display()))?;
         let embedded = format!("rule-{number}.json");
         fs::write(out.join(&embedded), serde_json::to_string(&value)?)?;
         let name = file.strip_prefix(&rules)?.to_string_lossy().replace('\\', "/");

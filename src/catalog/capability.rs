@@ -45,9 +45,10 @@ impl FromStr for ComputeCapability {
     type Err = InvalidCapability;
 
     fn from_str(text: &str) -> Result<Self, InvalidCapability> {
-        let parsed = text.trim().split_once('.').and_then(|(major, minor)| {
-            Some(Self { major: major.parse().ok()?, minor: minor.parse().ok().filter(|minor| *minor < 10)? })
-        });
+        let parsed = text
+            .trim()
+            .split_once('.')
+            .and_then(|(major, minor)| Some(Self { major: major.parse().ok()?, minor: minor.parse().ok().filter(|minor| *minor < 10)? }));
         parsed.ok_or_else(|| InvalidCapability(text.to_owned()))
     }
 }

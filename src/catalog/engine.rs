@@ -81,7 +81,8 @@ impl Engine {
             let (engine, oldest) = (self.name.clone(), oldest.clone());
             return Err(UnsupportedVersion::TooOld { engine, version: version.clone(), oldest });
         }
-        let known = self.newest().is_some_and(|newest| version <= newest);
+        // A suffix of the newest release, `0.33.0.post1`, is no newer minor: what is known of the release holds for it.
+        let known = self.newest().is_some_and(|newest| version <= newest || version.release().starts_with(newest.release()));
         match release::nearest(self.releases(), version).filter(|_| known) {
             Some(release) => {
                 let behaviour = release.behaves_like.as_ref().unwrap_or(&release.version);
@@ -176,8 +177,7 @@ impl Engine {
 
     fn release_file(&self) -> &ReleaseFile {
         self.releases.get_or_init(|| {
-            let mut all =
-                ReleaseFile { oldest: None, newest: None, default: None, image: None, sources: Vec::new(), release: Vec::new() };
+            let mut all = ReleaseFile { oldest: None, newest: None, default: None, image: None, sources: Vec::new(), release: Vec::new() };
             for (file, decoded) in self.decoded::<ReleaseFile>(EnginePart::Releases) {
                 all.oldest = decoded.oldest.or(all.oldest);
                 all.newest = decoded.newest.or(all.newest);

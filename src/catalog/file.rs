@@ -54,8 +54,9 @@ impl RuleFile {
                 message: error.to_string(),
                 excerpt: String::new(),
             }),
-            Text::Toml(toml) => toml::from_str(toml)
-                .map_err(|error| CatalogError::at(self.origin.path(), toml, error.span(), error.message())),
+            Text::Toml(toml) => {
+                toml::from_str(toml).map_err(|error| CatalogError::at(self.origin.path(), toml, error.span(), error.message()))
+            }
         }
     }
 }

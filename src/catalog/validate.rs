@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::Catalog;
 use super::attention::AttentionFamily;
 use super::cuda::Cuda;
 use super::device::Devices;
@@ -15,7 +16,6 @@ use super::origin::Origin;
 use super::place::Place;
 use super::quantization::Quantizations;
 use super::torch::Torch;
-use super::Catalog;
 use crate::version::Version;
 
 /// Whether the text of a file is what its place asks for.
