@@ -2,5 +2,17 @@
 
 pub mod units;
 pub mod version;
-
+pub mod hint;
 pub mod catalog;
+pub mod finding;
+pub mod model;
+pub mod engine;
+pub mod plan;
+pub mod render;
+pub mod fetch;
+pub mod write;
+pub mod report;
+pub mod explain;
+pub mod error;
+pub mod cli;
+pub mod commands;

@@ -1,3 +1,9 @@
-//! Parses the arguments, runs the command and turns an error into an exit code.
+//! Hands the arguments to the library and its exit code to the system.
 
-fn main() {}
+#![expect(clippy::disallowed_methods, reason = "the one place that reads the command line")]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gpudoctor::commands::run(std::env::args_os())
+}

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use super::constant::Constants;
 use super::error::{CatalogError, Unknown};
 use super::file::RuleFile;
 use super::flag::{self, Flag, FlagFile, FlagStatus};
@@ -23,6 +24,7 @@ pub struct Engine {
     flags: OnceLock<Vec<Flag>>,
     quirks: OnceLock<QuirkFile>,
     memory: OnceLock<MemoryRules>,
+    constants: OnceLock<Constants>,
     methods: OnceLock<Vec<Method>>,
 }
 
@@ -40,6 +42,7 @@ impl Engine {
             flags: OnceLock::new(),
             quirks: OnceLock::new(),
             memory: OnceLock::new(),
+            constants: OnceLock::new(),
             methods: OnceLock::new(),
         }
     }
@@ -157,6 +160,15 @@ impl Engine {
         })
     }
 
+    /// The constants of its memory and speed model; rows of an overlay stand before the built-in ones.
+    pub fn constants(&self) -> &Constants {
+        self.constants.get_or_init(|| {
+            let mut files: Vec<Constants> = self.decoded::<Constants>(EnginePart::Constants).map(|(_, decoded)| decoded).collect();
+            files.reverse();
+            Constants { constant: files.into_iter().flat_map(|file| file.constant).collect() }
+        })
+    }
+
     /// Every quantisation method that any version read accepts or accepted.
     pub fn quantization_methods(&self) -> &[Method] {
         self.methods.get_or_init(|| {
@@ -223,6 +235,7 @@ impl Engine {
             EnginePart::Flags => file.decode::<FlagFile>().map(drop),
             EnginePart::Quirks => file.decode::<QuirkFile>().map(drop),
             EnginePart::Memory => file.decode::<MemoryRules>().map(drop),
+            EnginePart::Constants => file.decode::<Constants>().map(drop),
             EnginePart::Quantization => file.decode::<MethodFile>().map(drop),
         }
     }

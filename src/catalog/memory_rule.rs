@@ -20,6 +20,16 @@ pub struct MemoryRules {
     pub before_snapshot: Timeline<Vec<BeforeSnapshot>>,
     /// Whether the estimated size of CUDA graphs is subtracted from the KV cache by default.
     pub graph_estimate_subtracted: Timeline<bool>,
+    /// Whether that estimate exists, so that `VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS` can switch it on.
+    pub graph_estimate_exists: Timeline<bool>,
+    /// Whether the V2 model runner makes that estimate, too.
+    pub graph_estimate_v2: Timeline<bool>,
+    /// Whether Inductor times fused kernels with arguments of its own.
+    pub combo_kernels_timed: Timeline<bool>,
+    /// Whether GPTQ finds its quantised layers in the tensor headers.
+    pub gptq_reads_headers: Timeline<bool>,
+    /// Whether large tensors are rounded up to 2 MiB while loading.
+    pub large_tensors_rounded: Timeline<bool>,
     /// Whether one block is set aside before a request of full length is admitted.
     pub null_block_reserved: Timeline<bool>,
     /// Whether `--max-model-len auto` exists.

@@ -5,6 +5,7 @@
 
 mod attention;
 mod capability;
+mod constant;
 mod cuda;
 mod device;
 mod engine;
@@ -32,6 +33,7 @@ use std::sync::OnceLock;
 
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
+pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
 pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
 pub use engine::Engine;

@@ -56,6 +56,11 @@ pub(super) fn merge_memory(all: &mut MemoryRules, over: MemoryRules) {
     all.startup_free_check.extend(over.startup_free_check);
     all.before_snapshot.extend(over.before_snapshot);
     all.graph_estimate_subtracted.extend(over.graph_estimate_subtracted);
+    all.graph_estimate_exists.extend(over.graph_estimate_exists);
+    all.graph_estimate_v2.extend(over.graph_estimate_v2);
+    all.combo_kernels_timed.extend(over.combo_kernels_timed);
+    all.gptq_reads_headers.extend(over.gptq_reads_headers);
+    all.large_tensors_rounded.extend(over.large_tensors_rounded);
     all.null_block_reserved.extend(over.null_block_reserved);
     all.max_model_len_auto.extend(over.max_model_len_auto);
     all.batch_defaults.extend(over.batch_defaults);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The layout, as an error message shows it.
-pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,quantization}.toml, \
+pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
                                  cuda.toml, torch.toml, devices.toml, quantizations.toml";
 
 /// What a rule file holds, told by its path.
@@ -27,6 +27,7 @@ pub(super) enum EnginePart {
     Flags,
     Quirks,
     Memory,
+    Constants,
     Quantization,
 }
 
@@ -43,6 +44,7 @@ impl Place {
                 "flags" => EnginePart::Flags,
                 "quirks" => EnginePart::Quirks,
                 "memory" => EnginePart::Memory,
+                "constants" => EnginePart::Constants,
                 "quantization" => EnginePart::Quantization,
                 _ => return None,
             };

@@ -1,0 +1,263 @@
+//! The command line: clap types, their help, and nothing else. What they mean is in [`request`].
+
+use std::path::PathBuf;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::engine::arguments::Argument;
+use crate::plan::request::{EngineRequest, GivenSize};
+use crate::version::Version;
+
+pub mod request;
+pub mod values;
+
+/// Plans vLLM launches with an exact VRAM budget.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gpudoctor",
+    version,
+    about = "Plans vLLM launches with an exact VRAM budget",
+    long_about = "gpudoctor computes what a model needs of a GPU under a given vLLM version, finds a launch that fits, \
+                  judges a launch that you have, and writes the files that start it.",
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100,
+    after_help = EXIT_CODES
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// When to colour the output; colour only repeats what words say
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, help_heading = "Output")]
+    pub color: Colour,
+}
+
+/// The exit codes, as they end the help of every command.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  good
+  1  does not fit, is invalid, or has findings at --fail-on
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  gpudoctor plan --model 70b --vram 7g                      a 70B model in 7 GiB of device memory
+  gpudoctor plan --model Qwen/Qwen3-8B --gpu l4 --context 32k --concurrency 8 --emit out/
+  gpudoctor plan --config serve.yaml --gpu h100 --engine vllm@0.25.1     judge a configuration
+
+Exit codes:
+  0  fits
+  1  does not fit, is invalid, or has findings at --fail-on
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  gpudoctor explain                                         list everything that can be explained
+  gpudoctor explain kv_cache                                how the KV cache is computed
+  gpudoctor explain kv_cache --model 70b --vram 7g          and the figures of this plan";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find a launch that fits, or judge one that you have
+    ///
+    /// With --model, finds a launch for the devices named and says what it costs. With --config, judges an engine
+    /// configuration exactly as it is: what it needs, and what each line really does in that engine version.
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(Box<PlanCommand>),
+
+    /// Explain a term of the budget or a finding
+    ///
+    /// Prints what it means, how it is computed and where that was read. With --model and devices, adds the figures of
+    /// that plan.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Box<ExplainCommand>),
+
+    /// Print shell completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanCommand {
+    /// What to plan.
+    #[command(flatten)]
+    pub request: RequestOptions,
+
+    /// How to report it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainCommand {
+    /// A term of the budget, such as `kv_cache`, or the id of a finding, such as `flag-removed`
+    #[arg(value_name = "TERM|ID")]
+    pub word: Option<String>,
+
+    /// The plan whose figures are wanted.
+    #[command(flatten)]
+    pub request: RequestOptions,
+}
+
+/// What to plan, for every command that plans.
+#[derive(Debug, Args)]
+pub struct RequestOptions {
+    /// The model: a directory, file, hub id, catalogue name, or a size such as 70b
+    #[arg(long, short, value_parser = NonEmptyStringValueParser::new(), help_heading = "Subject")]
+    pub model: Option<String>,
+
+    /// An engine configuration (YAML) to judge as it is
+    #[arg(long, short, value_name = "FILE", help_heading = "Subject")]
+    pub config: Option<PathBuf>,
+
+    /// The revision of a hub model: branch, tag or commit
+    #[arg(long, value_name = "REVISION", help_heading = "Subject")]
+    pub revision: Option<String>,
+
+    /// Leave hubs alone: read paths, caches and the built-in catalogue only
+    #[arg(long, help_heading = "Subject")]
+    pub offline: bool,
+
+    /// The most that nvidia-smi may show for this server, on each GPU: 7g, 6.5GiB, 512m
+    #[arg(long, value_name = "SIZE", value_parser = values::device_memory, allow_hyphen_values = true, help_heading = "Target")]
+    pub vram: Option<values::DeviceMemory>,
+
+    /// The card by name, such as "rtx 3060" or h100, or a MIG profile such as 1g.10gb
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub gpu: Option<String>,
+
+    /// How many GPUs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Target")]
+    pub gpus: u64,
+
+    /// The driver version of the target
+    #[arg(long, value_name = "VERSION", help_heading = "Target")]
+    pub target_driver: Option<Version>,
+
+    /// Host memory that the launch may take
+    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true, help_heading = "Target")]
+    pub host_memory: Option<GivenSize>,
+
+    /// The engine and its version
+    #[arg(long, value_name = "NAME[@VERSION]", default_value = "vllm", value_parser = values::engine, help_heading = "Launch")]
+    pub engine: EngineRequest,
+
+    /// Longest request, prompt and answer together, in tokens; 8k is 8192
+    #[arg(long, value_name = "TOKENS", value_parser = values::tokens, allow_hyphen_values = true, help_heading = "Launch")]
+    pub context: Option<u64>,
+
+    /// Requests served at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000), help_heading = "Launch")]
+    pub concurrency: Option<u64>,
+
+    /// The quantisation, such as awq, gptq, fp8, bitsandbytes, or none
+    #[arg(long, value_name = "METHOD", value_parser = NonEmptyStringValueParser::new(), help_heading = "Launch")]
+    pub quantization: Option<String>,
+
+    /// An engine flag that stays as given, such as cpu-offload-gb=0 (repeatable)
+    #[arg(long, value_name = "FLAG[=VALUE]", value_parser = values::flag, help_heading = "Launch")]
+    pub set: Vec<(String, Argument)>,
+
+    /// An environment variable of the engine (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::variable, help_heading = "Launch")]
+    pub env: Vec<(String, String)>,
+
+    /// How the engine is started; it has other defaults for each
+    #[arg(long, value_enum, default_value_t = Usage::Serve, help_heading = "Launch")]
+    pub usage_context: Usage,
+
+    /// The address that the server listens on [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Launch")]
+    pub bind: Option<std::net::IpAddr>,
+
+    /// Facts of your own, laid over the built-in rules: a directory of the same layout
+    #[arg(long, value_name = "DIR", help_heading = "Facts")]
+    pub rules: Option<PathBuf>,
+}
+
+/// How to report a plan.
+#[derive(Debug, Args)]
+pub struct OutputOptions {
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    pub format: Format,
+
+    /// Write the launch files into this directory
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub emit: Option<PathBuf>,
+
+    /// Show other launches that fit, best first
+    #[arg(long, help_heading = "Output")]
+    pub alternatives: bool,
+
+    /// Show what was considered and refused, and why
+    #[arg(long, help_heading = "Output")]
+    pub rejected: bool,
+
+    /// The mildest finding that makes the exit code 1
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Error, help_heading = "Output")]
+    pub fail_on: FailOn,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// The stable contract; docs/schema has its JSON Schema
+    Json,
+    /// For a pull request or a page
+    Markdown,
+    /// Workflow annotations of GitHub Actions
+    Github,
+}
+
+/// How the engine is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Usage {
+    /// `vllm serve`, the OpenAI-compatible server
+    Serve,
+    /// The `LLM` class, offline
+    Llm,
+}
+
+/// The mildest finding that fails a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Errors only
+    Error,
+    /// Errors and warnings
+    Warning,
+}
+
+/// When to colour the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[value(help = None)]
+    Auto,
+    /// Always.
+    #[value(help = None)]
+    Always,
+    /// Never.
+    #[value(help = None)]
+    Never,
+}
+
+/// The command line's definition, for help, completions and the manual page.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}

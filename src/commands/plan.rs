@@ -1,0 +1,57 @@
+//! `plan`: resolve the names, plan or judge, write the files, report.
+
+use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
+use crate::commands::output;
+use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
+use crate::finding::Severity;
+use crate::plan::outcome::Plan;
+use crate::report::{View, github, json, markdown, text};
+
+/// Runs `gpudoctor plan`.
+///
+/// # Errors
+/// When the request is not understood, something it names cannot be read, or a file cannot be written.
+pub fn run(command: &PlanCommand) -> Result<u8, Error> {
+    let plan = make(&command.request)?;
+    let view = View {
+        width: output::width(),
+        judged: command.request.config.is_some(),
+        alternatives: command.output.alternatives,
+        rejected: command.output.rejected,
+        next_steps: true,
+        written: Vec::new(),
+    };
+    report(&plan, &view, &command.output)
+}
+
+/// The plan that these options ask for.
+///
+/// # Errors
+/// When the request is not understood, or when something it names cannot be read.
+pub fn make(options: &RequestOptions) -> Result<Plan, Error> {
+    let request = options.request()?;
+    Err(Error::internal(format!("the planner is not wired in: {:?}", request.subject)))
+}
+
+/// Prints the report and returns the exit code.
+fn report(plan: &Plan, view: &View, options: &OutputOptions) -> Result<u8, Error> {
+    let code = exit_code(plan, options.fail_on);
+    let text = match options.format {
+        Format::Text => text::render(plan, view),
+        Format::Json => json::plan::render(plan, view, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?,
+        Format::Markdown => markdown::render(plan, view),
+        Format::Github => github::render(plan),
+    };
+    output::print(&text)?;
+    Ok(code)
+}
+
+/// 1 for a launch that is not good to go, or with a finding at the threshold.
+fn exit_code(plan: &Plan, fail_on: FailOn) -> u8 {
+    let threshold = match fail_on {
+        FailOn::Error => Severity::Error,
+        FailOn::Warning => Severity::Warning,
+    };
+    let failed = !plan.verdict.is_good() || plan.findings.iter().any(|finding| finding.severity >= threshold);
+    if failed { EXIT_FINDINGS } else { EXIT_GOOD }
+}

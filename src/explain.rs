@@ -1,0 +1,142 @@
+//! Pages on the terms of the budget and on findings, and the figures of a plan behind a term. Pure.
+//!
+//! The pages are the Markdown files in `docs/explain`, so the site and the command say the same.
+
+use crate::plan::budget::{Term, TermName};
+use crate::plan::outcome::Plan;
+use crate::report::layout::{columns, gib, pad, wrap};
+use crate::report::style;
+
+pub mod pages;
+
+pub use pages::Page;
+
+/// The term that `word` names: `kv_cache`, `kv-cache`, `KV cache`.
+pub fn term(word: &str) -> Option<TermName> {
+    let wanted = key(word);
+    TermName::ALL.into_iter().find(|name| key(name.id()) == wanted || key(name.title()) == wanted)
+}
+
+fn key(word: &str) -> String {
+    word.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
+/// The page that `word` names, of a term or of a finding.
+pub fn page(word: &str) -> Option<&'static Page> {
+    let name = term(word).map_or(word, |term| term.id());
+    pages::all().find(|page| page.name == name)
+}
+
+/// The page as it is printed: its Markdown, with headings that stand out.
+pub fn render(page: &Page) -> String {
+    let lines = page.text.lines().map(|line| match line.trim_start_matches('#') {
+        rest if rest.len() < line.len() => style::heading(rest.trim_start()),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Everything that can be explained, one line each.
+pub fn index() -> String {
+    let widest = pages::all().map(|page| page.name.len()).max().unwrap_or(0);
+    let list = |pages: &[Page]| {
+        let lines = pages.iter().map(|page| format!("  {}  {}", pad(page.name, widest), page.summary()));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let terms = format!("{}\n{}\n", style::heading("Terms of the budget"), list(&pages::TERMS));
+    if pages::FINDINGS.is_empty() {
+        return terms;
+    }
+    format!("{terms}\n{}\n{}\n", style::heading("Findings"), list(&pages::FINDINGS))
+}
+
+/// What a plan has for a term: its size, its parts, its formula and what went in. `None` where the plan has no such term.
+pub fn figures(plan: &Plan, name: TermName, width: usize) -> Option<String> {
+    let term = plan.budget.as_ref()?.term(name)?;
+    let mut lines = vec![style::heading(&format!("In this plan: {} on {}", plan.model.id, plan.devices.name)), size(term)];
+    if !term.formula.is_empty() {
+        lines.push(wrap(&term.formula, "  = ", "    ", width));
+    }
+    lines.extend(parts(term));
+    lines.extend(inputs(term, width));
+    Some(lines.join("\n") + "\n")
+}
+
+fn size(term: &Term) -> String {
+    let band = if term.size.low == term.size.high {
+        String::new()
+    } else {
+        format!(", between {} and {}", gib(term.size.low), gib(term.size.high))
+    };
+    let place = if term.inside_requested { "inside" } else { "outside" };
+    format!("  {} GiB{band}, {place} the requested size", gib(term.size.expected))
+}
+
+fn parts(term: &Term) -> Vec<String> {
+    if term.parts.is_empty() {
+        return Vec::new();
+    }
+    let widest = term.parts.iter().map(|part| columns(&part.name)).max().unwrap_or(0).min(48);
+    let part = |part: &crate::plan::budget::Part| format!("  {}  {:>10}", pad(&part.name, widest), part.bytes.to_string());
+    [String::new(), "  Made of".to_owned()].into_iter().chain(term.parts.iter().map(part)).collect()
+}
+
+fn inputs(term: &Term, width: usize) -> Vec<String> {
+    if term.inputs.is_empty() {
+        return Vec::new();
+    }
+    let names = term.inputs.iter().map(|input| columns(&input.name)).max().unwrap_or(0).min(40);
+    let values = term.inputs.iter().map(|input| columns(&input.value)).max().unwrap_or(0).min(24);
+    let input = |input: &crate::plan::budget::Input| {
+        let first = format!("  {}  {}  ", pad(&input.name, names), pad(&input.value, values));
+        wrap(&input.source, &first, &" ".repeat((names + values + 6).min(width / 2)), width)
+    };
+    [String::new(), "  Computed from".to_owned()].into_iter().chain(term.inputs.iter().map(input)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_has_many_spellings_and_one_page() {
+        for word in ["kv_cache", "kv-cache", "KV cache", "kvcache"] {
+            assert_eq!(page(word).map(|page| page.name), Some("kv_cache"), "{word}");
+        }
+        assert_eq!(page("nonsense").map(|page| page.name), None);
+    }
+
+    #[test]
+    fn every_term_has_a_page() {
+        for name in TermName::ALL {
+            assert!(page(name.id()).is_some(), "{}", name.id());
+        }
+    }
+
+    #[test]
+    fn every_page_starts_with_its_name_and_ends_with_its_sources() {
+        for page in pages::all() {
+            assert!(page.text.starts_with(&format!("# {}\n", page.name)), "{}", page.name);
+            assert!(page.text.contains("## Sources") && !page.summary().is_empty(), "{}", page.name);
+            for line in page.text.lines() {
+                assert!(columns(line) <= 100, "{}: {line}", page.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_docs_explain_is_embedded() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/explain");
+        let names = |folder: &std::path::Path| -> Vec<String> {
+            let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            let pages = entries.filter(|path| path.extension().is_some_and(|end| end == "md"));
+            let mut names: Vec<String> = pages.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        };
+        let mut terms: Vec<&str> = pages::TERMS.iter().map(|page| page.name).collect();
+        terms.sort_unstable();
+        assert_eq!(names(&root), terms);
+        assert_eq!(names(&root.join("findings")), pages::FINDINGS.iter().map(|page| page.name).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,38 @@
+//! The embedded pages.
+
+/// A page: its name and its Markdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The term or finding that it explains.
+    pub name: &'static str,
+    /// The Markdown, which starts with `# NAME`.
+    pub text: &'static str,
+}
+
+impl Page {
+    /// The first sentence after the title, on one line, without its full stop.
+    pub fn summary(&self) -> String {
+        let paragraph = self.text.split("\n\n").nth(1).unwrap_or_default();
+        let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+        let end = line.find(". ").unwrap_or_else(|| line.trim_end_matches('.').len());
+        line.get(..end).unwrap_or_default().to_owned()
+    }
+}
+
+/// All pages: terms in the order of the budget, then findings by id.
+pub fn all() -> impl Iterator<Item = &'static Page> {
+    TERMS.iter().chain(&FINDINGS)
+}
+
+/// Pages of a folder, by name.
+macro_rules! pages {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        [$(Page { name: $name, text: include_str!(concat!("../../docs/explain/", $folder, $name, ".md")) }),*]
+    };
+}
+
+/// The terms of the budget, in its order.
+pub static TERMS: [Page; 7] = pages!["": "weights", "kv_cache", "activation_peak", "non_torch", "cuda_graphs", "context", "headroom"];
+
+/// The findings, by id.
+pub static FINDINGS: [Page; 0] = pages!["findings/":];

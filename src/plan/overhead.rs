@@ -1,0 +1,184 @@
+//! What lies outside weights, cache, activations and graphs: the CUDA context and communicators, what libraries
+//! take beside torch, and what torch's allocator keeps after start.
+
+use crate::catalog::AccountingEra;
+use crate::engine::launch::{GraphMode, Launch, Offload, Runner};
+use crate::plan::activations::{USUAL_MULTIPROCESSORS, peaks, rows};
+use crate::plan::budget::{Band, Input, Part, Term, TermName};
+use crate::plan::evaluate::Setting;
+use crate::plan::sharding::Stage;
+use crate::plan::weights::Weights;
+use crate::plan::widths::{Widths, widths};
+use crate::units::Bytes;
+
+/// The context term: what is gone before the engine's first snapshot. In the oldest era it counts against the
+/// requested size, later it lies outside.
+pub fn context(launch: &Launch, setting: &Setting<'_>) -> Term {
+    let context = setting.mebibytes("context");
+    let mut size = context;
+    let mut inputs = vec![setting.constant_input("context")];
+    let mut parts = vec![Part { name: "CUDA context".to_owned(), bytes: context.expected }];
+    if launch.parallel.devices() > 1 && (setting.era.communicators_before_snapshot || setting.era.accounting == AccountingEra::DeviceInUse)
+    {
+        let name = communicator(setting);
+        let communicators = setting.mebibytes(name);
+        size = size + communicators;
+        inputs.push(setting.constant_input(name));
+        parts.push(Part { name: "NCCL and custom all-reduce".to_owned(), bytes: communicators.expected });
+    }
+    let inside = setting.era.accounting == AccountingEra::DeviceInUse;
+    Term {
+        name: TermName::Context,
+        size,
+        formula: "CUDA context + communicators set up before the first snapshot".to_owned(),
+        inputs,
+        parts,
+        inside_requested: inside,
+        note: if inside { "counted inside the requested size up to 0.9.0" } else { "outside the requested size" }.to_owned(),
+    }
+}
+
+fn communicator(setting: &Setting<'_>) -> &'static str {
+    if setting.devices.nvlink { "communicators.nvlink" } else { "communicators.pcie" }
+}
+
+/// The non-torch term: growth outside torch's allocator between the first snapshot and the end of profiling.
+pub fn non_torch(launch: &Launch, setting: &Setting<'_>, weights: &Weights) -> Term {
+    let base = setting.mebibytes("non_torch.modules");
+    let mut size = base;
+    let mut inputs = vec![setting.constant_input("non_torch.modules")];
+    let mut parts = vec![Part { name: "kernel modules and library handles".to_owned(), bytes: base.expected }];
+    let mut add = |name: &str, title: &str, band: Band, input: Input| {
+        size = size + band;
+        inputs.push(input);
+        parts.push(Part { name: format!("{title} ({name})"), bytes: band.expected });
+    };
+    if weights.pinned > Bytes::ZERO {
+        let share = setting.constant("non_torch.per_pinned_gib");
+        let mib = |each: f64| Bytes::from_f64(each * weights.pinned.gib() * 1_048_576.0);
+        let band = Band { low: mib(share.low), expected: mib(share.value), high: mib(share.high) };
+        add("non_torch.per_pinned_gib", "page tables of pinned host memory", band, setting.constant_input("non_torch.per_pinned_gib"));
+    }
+    if launch.parallel.devices() > 1 {
+        let name = "non_torch.collectives";
+        add(name, "collectives' first use", setting.mebibytes(name), setting.constant_input(name));
+        if !setting.era.communicators_before_snapshot && setting.era.accounting != AccountingEra::DeviceInUse {
+            let name = communicator(setting);
+            add(name, "NCCL and custom all-reduce", setting.mebibytes(name), setting.constant_input(name));
+        }
+    }
+    Term {
+        name: TermName::NonTorch,
+        size,
+        formula: "modules and handles + page tables × offloaded GiB + collectives".to_owned(),
+        inputs,
+        parts,
+        inside_requested: true,
+        note: match (&launch.offload, launch.parallel.devices()) {
+            (Some(Offload::Uva { .. }), _) => "with offload in place".to_owned(),
+            (_, 2..) => "with collectives".to_owned(),
+            _ => "kernel modules, library handles".to_owned(),
+        },
+    }
+}
+
+/// Buffers that the runner and the offloader keep. No term that the engine prints has them up to 0.26; from 0.27
+/// on they count as consumed.
+pub fn persistent(launch: &Launch, setting: &Setting<'_>, stage: &Stage, weights: &Weights) -> Bytes {
+    let widths = widths(setting.model, launch, stage.layers.len() as u64);
+    let hidden = launch.max_num_batched_tokens * widths.hidden * launch.dtype.bytes();
+    let received = if stage.first { 0 } else { 2 * hidden };
+    let own = match launch.runner {
+        // Output token counts, two bit masks of the vocabulary, and per-request tables of sampling parameters.
+        Runner::V2 if stage.last => launch.max_num_seqs * (4 * widths.vocabulary + 8 * widths.vocabulary.div_ceil(32) + 4 * 4353),
+        Runner::V2 => 0,
+        Runner::V0 | Runner::V1 => hidden,
+    };
+    Bytes(own + received) + weights.buffers
+}
+
+/// What stays in use after start beside the other terms: buffers that the runner keeps, workspaces, and
+/// segments that torch's allocator does not give back after the warm-up. Part of what nvidia-smi shows.
+pub fn retained(launch: &Launch, setting: &Setting<'_>, stage: &Stage, weights: &Weights) -> Term {
+    let widths = widths(setting.model, launch, stage.layers.len() as u64);
+    let peaks = peaks(launch, setting, stage);
+    let persistent = persistent(launch, setting, stage, weights);
+    let sampler = sampler_segments(&widths, launch, setting, stage);
+    let kept = if launch.graph_mode == GraphMode::None {
+        let forward = forward_segments(&widths, launch);
+        forward.iter().sum::<u64>() + placed(&forward, &sampler)
+    } else {
+        // Capture begins with an empty cache; what the sampler's warm-up takes after it stays.
+        sampler.iter().sum::<u64>() + (80 << 20)
+    };
+    let workspace = setting.mebibytes("cublas.workspace");
+    let share = setting.constant("retained.share");
+    let kept_band =
+        Band { low: Bytes(kept).scale(share.low), expected: Bytes(kept).scale(share.value), high: Bytes(kept).scale(share.high) };
+    Term {
+        name: TermName::Headroom,
+        size: kept_band + Band::exact(persistent + peaks.expert_workspace) + workspace + workspace,
+        formula: "buffers of the runner + expert workspace + 2 cuBLAS workspaces + segments kept by the allocator".to_owned(),
+        inputs: vec![setting.constant_input("cublas.workspace"), setting.constant_input("retained.share")],
+        parts: vec![
+            Part { name: "buffers of the runner".to_owned(), bytes: persistent },
+            Part { name: "segments kept by the allocator".to_owned(), bytes: Bytes(kept) },
+        ],
+        inside_requested: false,
+        note: "kept after start".to_owned(),
+    }
+}
+
+/// Segments that the sampler's warm-up leaves.
+fn sampler_segments(widths: &Widths, launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Vec<u64> {
+    if !stage.last {
+        return Vec::new();
+    }
+    let (rows, vocabulary, bytes) = (rows(launch), widths.vocabulary, launch.dtype.bytes());
+    let mut segments = vec![4 * rows * vocabulary, bytes * rows * vocabulary];
+    if launch.parallel.tensor > 1 {
+        segments.push(bytes * rows * vocabulary);
+    }
+    match launch.runner {
+        Runner::V2 => {
+            let multiprocessors = u64::from(setting.devices.multiprocessors.unwrap_or(USUAL_MULTIPROCESSORS));
+            segments.push(4 * multiprocessors * vocabulary);
+        }
+        Runner::V0 | Runner::V1 => segments.extend([4 * rows * vocabulary; 2]),
+    }
+    segments
+}
+
+/// Segments that the eager forward pass leaves in the allocator.
+fn forward_segments(widths: &Widths, launch: &Launch) -> Vec<u64> {
+    let all = launch.dtype.bytes() * launch.max_num_batched_tokens;
+    let Widths { hidden, query, key, intermediate, .. } = *widths;
+    let mut segments = vec![all * hidden; 4];
+    if widths.experts_per_token > 0 {
+        segments.extend([all * (query + 2 * key); 2]);
+        segments.extend([all * query; 2]);
+    } else {
+        segments.extend([all * 2 * intermediate, all * intermediate, all * (query + 2 * key), all * (query + key)]);
+    }
+    if launch.parallel.tensor > 1 {
+        // The all-reduce writes to a tensor of its own.
+        segments.extend([all * hidden; 2]);
+    }
+    segments
+}
+
+/// Best fit, as torch's allocator places blocks: what `requests` need beyond the free `segments`.
+fn placed(segments: &[u64], requests: &[u64]) -> u64 {
+    let mut free = segments.to_vec();
+    let mut requests = requests.to_vec();
+    requests.sort_unstable_by(|left, right| right.cmp(left));
+    let mut new = 0;
+    for request in requests {
+        let request = request.next_multiple_of(2 << 20);
+        match free.iter_mut().filter(|segment| **segment >= request).min() {
+            Some(segment) => *segment -= request,
+            None => new += request,
+        }
+    }
+    new
+}

@@ -1,0 +1,100 @@
+//! How fast a decode step is, and what bounds it: a roofline of the device's memory, the host link and
+//! arithmetic, plus what launching the kernels costs.
+
+use crate::catalog::Constants;
+use crate::engine::launch::{GraphMode, Launch, Offload};
+use crate::model::spec::{Mlp, ModelSpec};
+use crate::plan::outcome::{Bound, Decode, Devices};
+use crate::plan::weights::Weights;
+use crate::units::{Bytes, BytesPerSecond, Milliseconds};
+
+/// A PCIe generation and the rate that pinned copies reach on 16 lanes of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostLink {
+    /// Such as "PCIe 4.0 x16".
+    pub name: String,
+    /// The rate.
+    pub rate: BytesPerSecond,
+}
+
+/// What one decode step of a launch is computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a> {
+    /// The model.
+    pub model: &'a ModelSpec,
+    /// The launch.
+    pub launch: &'a Launch,
+    /// The rank's weights.
+    pub weights: &'a Weights,
+    /// Bytes of KV cache a token and rank.
+    pub kv_bytes_per_token: Bytes,
+    /// The devices.
+    pub devices: &'a Devices,
+    /// The constants of the speed model.
+    pub constants: &'a Constants,
+}
+
+/// The formula, for `explain`.
+pub const FORMULA: &str =
+    "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
+
+impl Step<'_> {
+    /// The step of `batch` requests with `context` tokens each. `None` where the device's rates are not known
+    /// and the host link does not bound it either.
+    pub fn decode(&self, batch: u64, context: u64, link: Option<&HostLink>) -> Option<Decode> {
+        let constant = |name: &str| self.constants.get(name, &self.launch.version, self.devices.capability()).value;
+        let kv = self.kv_bytes_per_token * context * batch;
+        let touched = self.experts_touched(batch);
+        let experts = self.weights.experts_per_token;
+        let read = self.weights.read_per_step + experts.scale(touched) - experts + kv;
+        let hbm = self.devices.memory_bandwidth.map(|rate| BytesPerSecond(rate.0 * constant("speed.hbm_share")).time(read));
+        let host = link.filter(|_| self.weights.read_from_host > Bytes::ZERO).map(|link| {
+            let share = match self.launch.offload {
+                Some(Offload::Uva { .. }) => constant("speed.uva_share_of_link"),
+                _ => 1.0,
+            };
+            BytesPerSecond(link.rate.0 * share).time(self.weights.read_from_host)
+        });
+        let compute = self.devices.tflops_16bit.filter(|tflops| *tflops > 0.0).map(|tflops| {
+            let operations = 2.0 * self.model.parameters.active as f64 * batch as f64 / self.launch.parallel.devices() as f64;
+            Milliseconds(operations / (tflops * 1e12 * constant("speed.tensor_core_share")) * 1e3)
+        });
+        let bounds = [(Bound::Hbm, hbm), (Bound::HostLink, host), (Bound::Compute, compute)];
+        let (bound, time) = bounds
+            .into_iter()
+            .filter_map(|(bound, time)| time.map(|time| (bound, time)))
+            .max_by(|(_, left), (_, right)| left.0.total_cmp(&right.0))?;
+        let launches = self.launch_overhead(constant);
+        let hidden = self.launch.graph_mode == GraphMode::None && bound != Bound::HostLink;
+        let step = if hidden { Milliseconds(time.0.max(launches.0)) } else { time + launches };
+        let bound_by = if launches.0 > time.0 { Bound::Launch } else { bound };
+        Some(Decode {
+            batch,
+            context,
+            step,
+            tokens_per_second: batch as f64 * 1e3 / step.0,
+            bound_by,
+            host_link: host.and(link).map(|link| link.name.clone()),
+        })
+    }
+
+    /// Eager steps wait for the host to launch each kernel; graphs leave the gaps between kernels.
+    fn launch_overhead(&self, constant: impl Fn(&str) -> f64) -> Milliseconds {
+        let name = if self.launch.graph_mode == GraphMode::None { "speed.eager_ms_per_layer" } else { "speed.graph_ms_per_layer" };
+        let layers = self.model.layers.len() as f64;
+        let hidden_by_transfer = if self.launch.offload.is_some() { 0.0 } else { 1.0 };
+        Milliseconds(layers * constant(name) * hidden_by_transfer)
+    }
+
+    /// How many times the expert bytes of one token a batch reads. Tokens choose experts apart from each
+    /// other, so that a batch of `b` touches `1 − (1 − k/n)^b` of `n` experts where one token touches `k/n`.
+    fn experts_touched(&self, batch: u64) -> f64 {
+        let experts = self.model.layers.iter().find_map(|layer| match layer.mlp {
+            Mlp::Experts { count, per_token, .. } if count > 0 => Some((count as f64, per_token as f64)),
+            _ => None,
+        });
+        let Some((count, per_token)) = experts else { return 1.0 };
+        let share = (per_token / count).clamp(f64::MIN_POSITIVE, 1.0);
+        (1.0 - (1.0 - share).powf(batch as f64)) / share
+    }
+}

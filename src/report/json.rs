@@ -1,0 +1,3 @@
+//! The stable contracts. Each is a type of its own, so that inner types can change freely.
+
+pub mod plan;

@@ -1,0 +1,65 @@
+//! Findings as lines: what is wrong, the evidence, the fixes.
+
+use crate::finding::{Evidence, Finding, Fix, Risk, Severity};
+use crate::plan::outcome::Plan;
+use crate::report::layout::{columns, counted, wrap};
+use crate::report::style;
+
+/// The findings, worst first, and their count. A judged configuration says so when nothing was found.
+pub(super) fn section(plan: &Plan, judged: bool, width: usize) -> Option<String> {
+    if plan.findings.is_empty() {
+        return judged.then(|| "No findings on this configuration.".to_owned());
+    }
+    let mut findings: Vec<&Finding> = plan.findings.iter().collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    let mut blocks: Vec<String> = findings.iter().map(|finding| block(finding, width)).collect();
+    blocks.push(summary(&plan.findings));
+    Some(blocks.join("\n"))
+}
+
+fn block(finding: &Finding, width: usize) -> String {
+    let label = style::severity(finding.severity, &format!("{}[{}]", finding.severity.name(), finding.id));
+    let subject = subject(&finding.subject);
+    let separator = if subject.is_empty() { "" } else { ": " };
+    let mut lines = vec![wrap(&format!("{subject}{separator}{}", finding.message), &format!("{label} "), "  ", width)];
+    lines.extend(finding.evidence.iter().map(|evidence| evidence_line(evidence, width)));
+    lines.extend(finding.fixes.iter().map(|fix| fix_line(fix, width)));
+    lines.join("\n")
+}
+
+/// The subject as people write it: a file with its line, a flag by its name.
+fn subject(subject: &str) -> &str {
+    subject.strip_prefix("file:").or_else(|| subject.strip_prefix("flag:")).unwrap_or(subject)
+}
+
+fn evidence_line(evidence: &Evidence, width: usize) -> String {
+    let text = format!("{} is {}", evidence.fact, evidence.value);
+    let source = if evidence.source.is_empty() { String::new() } else { format!(" ({})", evidence.source) };
+    style_lines(&wrap(&format!("{text}{source}"), "    ", "      ", width))
+}
+
+fn style_lines(text: &str) -> String {
+    text.lines().map(style::quiet).collect::<Vec<_>>().join("\n")
+}
+
+fn fix_line(fix: &Fix, width: usize) -> String {
+    let mut notes: Vec<&str> = fix.needs.iter().map(String::as_str).collect();
+    if fix.risk == Risk::Risky {
+        notes.push("risky");
+    }
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+    let mut text = wrap(&fix.text, &format!("  fix{notes}: "), "       ", width);
+    if let Some(command) = &fix.command {
+        let last = text.lines().last().map_or(0, columns);
+        let gap = if last + 2 + columns(command) <= width { "  " } else { "\n       " };
+        text.push_str(gap);
+        text.push_str(&style::literal(command));
+    }
+    text
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let of = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings, notes) = (of(Severity::Error), of(Severity::Warning), of(Severity::Info));
+    format!("{}, {}, {}", counted(errors, "error"), counted(warnings, "warning"), counted(notes, "note"))
+}
