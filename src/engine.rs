@@ -6,3 +6,4 @@ pub mod era;
 pub mod launch;
 pub mod capture_sizes;
 pub mod resolve;
+pub mod judge;

@@ -1,10 +1,15 @@
 //! `plan`: resolve the names, plan or judge, write the files, report.
 
+use crate::catalog::Catalog;
 use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
 use crate::commands::output;
+use crate::commands::resolve::model::Named;
+use crate::commands::resolve::{configuration, model, rules};
+use crate::engine::arguments::Arguments;
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::finding::Severity;
 use crate::plan::outcome::Plan;
+use crate::plan::request::{PlanRequest, Subject};
 use crate::report::{View, github, json, markdown, text};
 
 /// Runs `gpudoctor plan`.
@@ -30,7 +35,22 @@ pub fn run(command: &PlanCommand) -> Result<u8, Error> {
 /// When the request is not understood, or when something it names cannot be read.
 pub fn make(options: &RequestOptions) -> Result<Plan, Error> {
     let request = options.request()?;
-    Err(Error::internal(format!("the planner is not wired in: {:?}", request.subject)))
+    let catalog = rules::catalog(options.rules.as_deref())?;
+    let (word, arguments) = match &request.subject {
+        Subject::Model(word) => (word.clone(), None),
+        Subject::Configuration { file, model } => {
+            let arguments = configuration::configuration(file, &request)?;
+            let word = model.clone().map_or_else(|| configuration::model(&arguments, file), Ok)?;
+            (word, Some(arguments))
+        }
+    };
+    let named = model::model(&word, &request.access, &catalog)?;
+    compute(&request, &catalog, named, arguments)
+}
+
+/// From values to a plan: judges `arguments` where they are given, else searches. Pure.
+fn compute(_request: &PlanRequest, _catalog: &Catalog, named: Named, _arguments: Option<Arguments>) -> Result<Plan, Error> {
+    Err(Error::internal(format!("no plan can be computed for {} yet", named.model.id)))
 }
 
 /// Prints the report and returns the exit code.
