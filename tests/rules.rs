@@ -311,7 +311,7 @@ fn offload_is_lost_on_the_second_runner_until_0_28() {
     let engine = catalog.engine("vllm").expect("an engine");
     let quirk = |text: &str| {
         let version = version(text);
-        engine.quirks_for(&version).any(|quirk| quirk.id == "offload-ignored-by-v2-runner")
+        engine.quirks_for(&version).any(|quirk| quirk.id == "offload-ignored")
     };
     assert_eq!([quirk("0.21.0"), quirk("0.22.0"), quirk("0.27.1"), quirk("0.28.0")], [false, true, true, false]);
     assert!(matches!(engine.v2_model_runner(&version("0.25.1")).map(|row| &row.value), Some(RunnerRule::DenseGenerate { .. })));
