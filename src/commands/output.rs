@@ -1,6 +1,6 @@
 //! What reaches the terminal: reports to stdout, everything else to stderr.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 
 use crate::cli::Colour;
 use crate::error::{EXIT_GOOD, Error};
