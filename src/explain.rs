@@ -17,6 +17,11 @@ pub fn term(word: &str) -> Option<TermName> {
     TermName::ALL.into_iter().find(|name| key(name.id()) == wanted || key(name.title()) == wanted)
 }
 
+/// Whether two spellings are of the same word: case and punctuation do not count.
+pub fn same_word(left: &str, right: &str) -> bool {
+    key(left) == key(right)
+}
+
 fn key(word: &str) -> String {
     word.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }

@@ -48,6 +48,11 @@ pub fn failure(error: &Error) -> u8 {
     error.kind.exit_code()
 }
 
+/// Says what is being waited for: network use is always visible.
+pub fn progress(message: &str) {
+    complain(&format!("{}\n", style::quiet(message)));
+}
+
 /// Prints what clap has to say: help to stdout, a usage error to stderr.
 pub fn usage(error: &clap::Error) -> u8 {
     let code = if error.use_stderr() { crate::error::ErrorKind::Usage.exit_code() } else { EXIT_GOOD };
