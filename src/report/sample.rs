@@ -123,6 +123,7 @@ fn devices() -> Devices {
         host_link: None,
         tflops_16bit: None,
         nvlink: false,
+        multiprocessors: None,
         driver: None,
         assumed: vec!["the card supports compute capability 8.0 or newer".to_owned()],
     }
