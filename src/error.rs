@@ -55,6 +55,15 @@ impl Error {
         Self { kind: ErrorKind::Internal, message: message.into(), hints: Vec::new() }
     }
 
+    /// Bad input, with the hint that stands beside the error's type.
+    pub fn hinted(error: &(impl std::error::Error + crate::hint::Hint)) -> Self {
+        let input = Self::input(error.to_string());
+        match error.hint() {
+            Some(hint) => input.with_hint(hint),
+            None => input,
+        }
+    }
+
     /// The same error with one more hint; a hint that is already there is not repeated.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -8,6 +8,7 @@ pub mod finding;
 pub mod model;
 pub mod engine;
 pub mod plan;
+pub mod judge;
 pub mod render;
 pub mod fetch;
 pub mod write;

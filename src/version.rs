@@ -27,6 +27,11 @@ impl Version {
     pub fn minor(&self) -> u64 {
         self.0.release().get(1).copied().unwrap_or(0)
     }
+
+    /// The version without its local part: `2.11.0` for `2.11.0+cu130`.
+    pub fn public(&self) -> Self {
+        Self(self.0.clone().without_local())
+    }
 }
 
 /// A text that is not a version.

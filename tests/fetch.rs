@@ -1,4 +1,5 @@
 //! Models from disk, from a cache and from a hub on this machine, read as a user would have them read.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
 #[path = "fetch/files.rs"]
 mod files;

@@ -84,7 +84,8 @@ impl Engine {
             let (engine, oldest) = (self.name.clone(), oldest.clone());
             return Err(UnsupportedVersion::TooOld { engine, version: version.clone(), oldest });
         }
-        let known = self.newest().is_some_and(|newest| version <= newest);
+        // A suffix of the newest release, `0.33.0.post1`, is no newer minor: what is known of the release holds for it.
+        let known = self.newest().is_some_and(|newest| version <= newest || version.release().starts_with(newest.release()));
         match release::nearest(self.releases(), version).filter(|_| known) {
             Some(release) => {
                 let behaviour = release.behaves_like.as_ref().unwrap_or(&release.version);

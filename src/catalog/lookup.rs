@@ -199,3 +199,139 @@ fn resized(gpu: &Gpu, name: &str, memory: Bytes) -> Gpu {
     gpu.price_usd_per_hour = None;
     gpu
 }
+
+impl Catalog {
+    /// Whether any entry has this architecture, `LlamaForCausalLM`: the engine then has a class of its own for it.
+    pub fn knows_architecture(&self, architecture: &str) -> bool {
+        self.models.iter().flat_map(LazyModels::models).any(|model| model.architecture == architecture)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_has_every_name_people_type() {
+        let catalog = Catalog::builtin();
+        for (name, id) in [
+            ("4090", "rtx-4090"),
+            ("RTX-4090", "rtx-4090"),
+            ("NVIDIA GeForce RTX 4090", "rtx-4090"),
+            ("GeForce RTX 4090", "rtx-4090"),
+            ("h100", "h100-sxm"),
+            ("NVIDIA H100 80GB HBM3", "h100-sxm"),
+            ("h200", "h200-sxm"),
+            ("a100", "a100-sxm4-80gb"),
+            ("A100-80G", "a100-sxm4-80gb"),
+            ("a100-40g", "a100-sxm4-40gb"),
+            ("l4", "l4"),
+            ("3060", "rtx-3060"),
+            ("rtx 3080 20 GB", "rtx-3080-20gb"),
+            ("t4", "tesla-t4"),
+            ("Tesla T4", "tesla-t4"),
+            ("1060", "gtx-1060-6gb"),
+        ] {
+            assert_eq!(catalog.gpu(name).map(|gpu| gpu.id.as_str()), Ok(id), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_comes_with_the_nearest_known_ones() {
+        let catalog = Catalog::builtin();
+        let error = catalog.gpu("rtx 4091").map(|_| ()).expect_err("no such card");
+        assert!(error.nearest.contains(&"rtx-4090".to_owned()), "{error}");
+        let error = catalog.model("qwen3-8").map(|_| ()).expect_err("no such model");
+        assert!(error.to_string().starts_with("unknown model `qwen3-8`; the nearest known ones are `"), "{error}");
+        assert!(catalog.engine("vlm").is_err_and(|error| error.nearest == ["vllm"]));
+    }
+
+    #[test]
+    fn cards_of_one_name_differ_by_memory() {
+        let catalog = Catalog::builtin();
+        let id = |mib| catalog.gpu_on_machine("NVIDIA GeForce RTX 3080", Bytes::from_mib(mib)).map(|gpu| gpu.id.as_str());
+        assert_eq!(id(10240), Some("rtx-3080"));
+        assert_eq!(id(12288), Some("rtx-3080-12gb"));
+        assert_eq!(id(20470), Some("rtx-3080-20gb"));
+        let bare = catalog.gpu_on_machine("GeForce RTX 4090", Bytes::from_mib(24564));
+        assert_eq!(bare.map(|gpu| gpu.id.as_str()), Some("rtx-4090"), "drivers before 470 print no NVIDIA");
+    }
+
+    #[test]
+    fn a_slice_and_a_bare_size_are_devices_with_assumptions() {
+        let catalog = Catalog::builtin();
+        let device = |name: &str| catalog.device(name).unwrap_or_else(|error| panic!("{error}"));
+        let slice = device("NVIDIA A40-24Q");
+        assert_eq!((slice.gpu.id.as_str(), slice.gpu.memory(), slice.assumptions.len()), ("a40", Bytes::GIB * 24, 1));
+        assert_eq!(device("GRID T4-16C").gpu.id, "tesla-t4");
+        for name in ["32 GB vGPU", "32 GiB vGPU", "32g gpu"] {
+            let generic = device(name);
+            assert_eq!((generic.gpu.memory(), generic.assumptions.len()), (Bytes::GIB * 32, 1), "{name}");
+        }
+        assert!(device("h100").assumptions.is_empty());
+        assert!(catalog.device("a box of cards").is_err());
+    }
+
+    #[test]
+    fn measured_totals_win_over_the_usual_share() {
+        let catalog = Catalog::builtin();
+        let total = |name: &str| catalog.gpu(name).map(|gpu| catalog.cuda_total(gpu)).unwrap_or_default();
+        let [expected, low, high] = total("h100");
+        assert!((expected.gib() - 79.18).abs() < 0.01);
+        assert_eq!((low, high), (expected, expected));
+        let [expected, low, high] = total("4080");
+        assert!(low < expected && expected < high);
+    }
+
+    #[test]
+    fn a_model_has_ids_aliases_and_a_size() {
+        let catalog = Catalog::builtin();
+        for (name, id) in [
+            ("70b", "deepseek-ai/DeepSeek-R1-Distill-Llama-70B"),
+            ("70B", "deepseek-ai/DeepSeek-R1-Distill-Llama-70B"),
+            ("qwen/qwen3-8b", "Qwen/Qwen3-8B"),
+            ("opt-1.3b", "facebook/opt-1.3b"),
+            ("opt-13b", "facebook/opt-13b"),
+            ("deepseek-ai/DeepSeek-V3.1", "deepseek-ai/DeepSeek-V3"),
+        ] {
+            assert_eq!(catalog.model(name).map(|model| model.id.as_str()), Ok(id), "{name}");
+        }
+        let model = catalog.model("70b").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((model.parameters, model.shape.num_hidden_layers, model.family.as_str()), (70_553_706_496, 80, "deepseek-r1-distill"));
+        assert!(model.shape.mlp_gated && model.is_verified());
+    }
+
+    #[test]
+    fn a_later_file_wins_by_id_and_says_so() {
+        let gpu = r#"
+            id = "l4"
+            name = "NVIDIA L4"
+            aliases = ["house card"]
+            architecture = "ada"
+            compute_capability = "8.9"
+            board_power_w = 72
+            sources = ["our rack"]
+            memory = { mib = 23000, bandwidth_gb_s = 290, confidence = "seen" }
+            throughput = { bf16_tflops = 120, fp16_tflops = 120, fp8_tflops = 240, int8_tops = 240, fp4_tflops = 0, confidence = "derived" }
+            links = { pcie_generation = 4, pcie_lanes = 8, nvlink_gb_s = 0, peer_access = "never" }
+        "#;
+        let files = vec![("house/gpus/l4.toml".into(), gpu.to_owned())];
+        let catalog = Catalog::with_overlay(files).unwrap_or_else(|error| panic!("{error}"));
+        let found = catalog.gpu("house-card").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((found.memory.mib, found.origin.to_string().as_str()), (23000, "house/gpus/l4.toml"));
+        assert_eq!(catalog.gpus().len(), Catalog::builtin().gpus().len());
+        assert_eq!(catalog.gpu("t4").map(|gpu| gpu.origin.to_string()), Ok("rules/gpus/tesla-t4.toml (built in)".to_owned()));
+    }
+
+    #[test]
+    fn a_broken_file_is_shown_with_line_and_caret() {
+        let error = |path: &str, text: &str| {
+            Catalog::with_overlay(vec![(path.into(), text.to_owned())]).map(|_| ()).expect_err("a broken file").to_string()
+        };
+        let misspelt = error("house/attention/x.toml", "id = \"x\"\nnaem = \"y\"\n");
+        assert!(misspelt.starts_with("house/attention/x.toml:2:1: unknown field `naem`"), "{misspelt}");
+        assert!(misspelt.ends_with("\n  | naem = \"y\"\n  | ^^^^"), "{misspelt}");
+        assert!(error("gpus/x.toml", "id = ").starts_with("gpus/x.toml:1:"));
+        assert!(error("gpu/x.toml", "").starts_with("gpu/x.toml: no rule file has this place"));
+    }
+}

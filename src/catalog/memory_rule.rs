@@ -42,8 +42,6 @@ pub struct MemoryRules {
     pub capture_sizes: Timeline<CaptureSizes>,
     /// What is captured as a CUDA graph when nobody chooses.
     pub cudagraph_mode: Timeline<CudagraphMode>,
-    /// Device memory that graphs take, for each captured size.
-    pub graph_bytes: Timeline<Vec<GraphCost>>,
     /// Whether scheduling overlaps with execution by default, which doubles the tokens in flight.
     pub async_scheduling: Timeline<bool>,
     /// How many steps of batched tokens a sliding window must hold beyond itself.
@@ -56,18 +54,8 @@ pub struct MemoryRules {
     pub hybrid_grouping: Timeline<HybridGrouping>,
     /// The sampler's working memory for each row and vocabulary entry. The first row whose conditions hold counts.
     pub sampler: Timeline<Vec<SamplerCost>>,
-    /// Persistent bytes for each sequence slot and vocabulary entry with the V2 model runner.
-    pub v2_penalty_bytes: Timeline<f64>,
-    /// Device memory of a CUDA context at the snapshot, by the size of the card. The first row that covers a card counts.
-    pub context: Timeline<Vec<ContextCost>>,
-    /// Memory outside the PyTorch allocator that appears while the model loads and runs.
-    pub non_torch: Timeline<Vec<NonTorchCost>>,
-    /// Memory that collective communication takes before or after the snapshot.
-    pub communicators: Timeline<Vec<CommunicatorCost>>,
     /// Workspaces of attention kernels.
     pub attention_workspace: Timeline<Vec<WorkspaceCost>>,
-    /// Memory that remains in the allocator or beyond it once the server is up, outside every other term.
-    pub startup_rest: Timeline<Band>,
     /// How `--cpu-offload-gb` keeps weights on the host.
     pub cpu_offload: Timeline<CpuOffload>,
     /// How weights of a checkpoint in 16 bits are quantised at load time.
@@ -173,30 +161,6 @@ pub enum CudagraphMode {
     FullAndPiecewise,
 }
 
-/// An expected value with the range that observations fill, in MiB.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Band {
-    /// The expected value.
-    pub mib: f64,
-    /// The least to reckon with.
-    pub low_mib: f64,
-    /// The most to reckon with.
-    pub high_mib: f64,
-}
-
-/// Device memory of CUDA graphs under some conditions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GraphCost {
-    /// The weights' quantisation method; any other when absent.
-    pub quantization: Option<String>,
-    /// For each captured size.
-    pub each: Band,
-    /// For the first capture of each mode.
-    pub first: Band,
-}
-
 /// How many steps a window holds in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -265,50 +229,6 @@ pub enum SamplerPath {
     Triton,
     /// FlashInfer.
     Flashinfer,
-}
-
-/// A CUDA context by the size of the card.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ContextCost {
-    /// The card's id, for a measured one.
-    pub gpu: Option<String>,
-    /// The card has at least this many MiB by `nvidia-smi`.
-    pub min_memory_mib: Option<u64>,
-    /// The architecture; any other when absent.
-    pub architecture: Option<super::gpu::Architecture>,
-    /// The cost.
-    pub cost: Band,
-}
-
-/// Memory outside the PyTorch allocator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NonTorchCost {
-    /// More GPUs than this share each layer; no such condition when absent.
-    pub tensor_parallel_over: Option<u32>,
-    /// These GPUs are linked by NVLink; either when absent.
-    pub nvlink: Option<bool>,
-    /// Weights are offloaded in place; either when absent.
-    pub uva_offload: Option<bool>,
-    /// The cost for each GPU.
-    pub cost: Band,
-}
-
-/// Memory of collective communication.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CommunicatorCost {
-    /// What it is, for the budget's inputs.
-    pub name: String,
-    /// More GPUs than this share each layer.
-    pub tensor_parallel_over: u32,
-    /// These GPUs are linked by NVLink; either when absent.
-    pub nvlink: Option<bool>,
-    /// The architecture; any when absent.
-    pub architecture: Option<super::gpu::Architecture>,
-    /// The cost for each GPU.
-    pub cost: Band,
 }
 
 /// A workspace of attention kernels.

@@ -41,9 +41,8 @@ pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
 pub use memory_rule::{
-    AccountingEra, Band, BatchDefault, BeforeSnapshot, CaptureSizes, CommunicatorCost, ContextCost, CpuOffload, CudagraphMode, GraphCost,
-    HybridGrouping, MemoryRules, NonTorchCost, OnlineQuantization, PrintedConcurrency, PrintedTokens, Rounding, SamplerCost, SamplerPath,
-    UsageContext, WindowInFlight, WorkspaceCost,
+    AccountingEra, BatchDefault, BeforeSnapshot, CaptureSizes, CpuOffload, CudagraphMode, HybridGrouping, MemoryRules, OnlineQuantization,
+    PrintedConcurrency, PrintedTokens, Rounding, SamplerCost, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
 };
 pub use model::{Confidence, Model, ModelSize, NativeQuantization, Published, QuantizedCheckpoint, RopeScaling, Vision};
 pub use origin::Origin;

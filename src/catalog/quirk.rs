@@ -71,6 +71,10 @@ pub enum QuirkEffect {
     CostsTime,
     /// It works and the engine reports or plans a wrong figure.
     Misreports,
+    /// It works and opens the machine, loses data or spoils the output.
+    Dangerous,
+    /// It works; its name says less, or more, than it does.
+    Explained,
 }
 
 /// When a quirk applies. Absent conditions hold always.

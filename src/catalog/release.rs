@@ -83,9 +83,10 @@ pub struct Resolved<'a> {
 }
 
 impl Resolved<'_> {
-    /// Whether the asked version itself was read; otherwise the plan says which one stands in.
+    /// Whether the asked version itself was read, whatever its CUDA build; otherwise the plan says which one stands in.
     pub fn is_exact(&self) -> bool {
-        self.release.version == self.asked && *self.behaviour == self.asked
+        let asked = self.asked.public();
+        self.release.version == asked && *self.behaviour == asked
     }
 }
 
@@ -131,6 +132,7 @@ impl Release {
 /// The row for `asked`: its own, else the one of the same release with another suffix, else the newest older one of the
 /// same minor, else the oldest newer one of it (a patch changes less than a minor), else the newest older one.
 pub(super) fn nearest<'a>(releases: &'a [Release], asked: &Version) -> Option<&'a Release> {
+    let asked = &asked.public();
     let minor = |release: &&Release| release.version.major() == asked.major() && release.version.minor() == asked.minor();
     let prefix = |version: &Version| version.release().iter().take(3).copied().collect::<Vec<_>>();
     let older = |release: &&Release| release.version <= *asked;

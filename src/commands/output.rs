@@ -1,6 +1,6 @@
 //! What reaches the terminal: reports to stdout, everything else to stderr.
 
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 
 use crate::cli::Colour;
 use crate::error::{EXIT_GOOD, Error};
@@ -48,11 +48,9 @@ pub fn failure(error: &Error) -> u8 {
     error.kind.exit_code()
 }
 
-/// Says on a terminal what is being waited for.
+/// Says what is being waited for: network use is always visible.
 pub fn progress(message: &str) {
-    if io::stderr().is_terminal() {
-        complain(&format!("{}\n", style::quiet(message)));
-    }
+    complain(&format!("{}\n", style::quiet(message)));
 }
 
 /// Prints what clap has to say: help to stdout, a usage error to stderr.

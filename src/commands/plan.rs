@@ -1,30 +1,42 @@
-//! `plan`: resolve the names, plan or judge, write the files, report.
+//! `plan`: resolve the names, plan or judge, render, write, report.
 
-use crate::catalog::Catalog;
+mod inputs;
+mod model;
+
+use std::path::Path;
+
 use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
 use crate::commands::output;
-use crate::commands::resolve::model::Named;
-use crate::commands::resolve::{configuration, model, rules};
-use crate::engine::arguments::Arguments;
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::finding::Severity;
 use crate::plan::outcome::Plan;
-use crate::plan::request::{PlanRequest, Subject};
-use crate::report::{View, github, json, markdown, text};
+use crate::render::options::{RenderOptions, negatable_flags};
+use crate::render::validate::{Validated, validate};
+use crate::report::{View, WrittenFile, github, json, markdown, text};
+use crate::{render, write};
 
 /// Runs `gpudoctor plan`.
 ///
 /// # Errors
 /// When the request is not understood, something it names cannot be read, or a file cannot be written.
 pub fn run(command: &PlanCommand) -> Result<u8, Error> {
-    let plan = make(&command.request)?;
+    let prepared = inputs::prepare(&command.request)?;
+    let mut plan = prepared.plan()?;
+    let files = if plan.verdict.is_good() { Some(files(&plan, &prepared)?) } else { None };
+    if let Some(files) = &files {
+        plan.validation.push(files.validation());
+    }
+    let written = match (&command.output.emit, &files) {
+        (Some(directory), Some(files)) => write_all(directory, files)?,
+        _ => Vec::new(),
+    };
     let view = View {
         width: output::width(),
         judged: command.request.config.is_some(),
         alternatives: command.output.alternatives,
         rejected: command.output.rejected,
         next_steps: true,
-        written: Vec::new(),
+        written,
     };
     report(&plan, &view, &command.output)
 }
@@ -34,23 +46,24 @@ pub fn run(command: &PlanCommand) -> Result<u8, Error> {
 /// # Errors
 /// When the request is not understood, or when something it names cannot be read.
 pub fn make(options: &RequestOptions) -> Result<Plan, Error> {
-    let request = options.request()?;
-    let catalog = rules::catalog(options.rules.as_deref())?;
-    let (word, arguments) = match &request.subject {
-        Subject::Model(word) => (word.clone(), None),
-        Subject::Configuration { file, model } => {
-            let arguments = configuration::configuration(file, &request)?;
-            let word = model.clone().map_or_else(|| configuration::model(&arguments, file), Ok)?;
-            (word, Some(arguments))
-        }
-    };
-    let named = model::model(&word, &request.access, &catalog)?;
-    compute(&request, &catalog, named, arguments)
+    inputs::prepare(options)?.plan()
 }
 
-/// From values to a plan: judges `arguments` where they are given, else searches. Pure.
-fn compute(_request: &PlanRequest, _catalog: &Catalog, named: Named, _arguments: Option<Arguments>) -> Result<Plan, Error> {
-    Err(Error::internal(format!("no plan can be computed for {} yet", named.model.id)))
+/// The files of a plan, read back and found equal to it.
+fn files(plan: &Plan, prepared: &inputs::Prepared) -> Result<Validated, Error> {
+    let mut options = RenderOptions::for_plan(plan);
+    if let Some(address) = prepared.request.bind {
+        options.bind = address;
+    }
+    let engine = prepared.catalog.engine(&plan.engine.name).map_err(|error| Error::input(error.to_string()))?;
+    options.negatable = negatable_flags(engine, &plan.engine.version);
+    let artifacts = render::render(plan, &options).map_err(|error| Error::hinted(&error))?;
+    validate(plan, &options, artifacts).map_err(|error| Error::hinted(&error))
+}
+
+fn write_all(directory: &Path, files: &Validated) -> Result<Vec<WrittenFile>, Error> {
+    let written = write::write(directory, files).map_err(|error| Error::hinted(&error))?;
+    Ok(written.into_iter().map(|file| WrittenFile { path: file.path, kind: file.kind }).collect())
 }
 
 /// Prints the report and returns the exit code.

@@ -87,7 +87,7 @@ pub struct MissingRule {
 }
 
 /// The quirk by which the V2 runner ignores offload, in `quirks.toml`.
-pub const OFFLOAD_IGNORED: &str = "offload-ignored-by-v2-runner";
+pub const OFFLOAD_IGNORED: &str = "offload-ignored";
 /// The quirk by which repacked weights return to the device, in `quirks.toml`.
 pub const OFFLOAD_LOST: &str = "offload-lost-on-repack";
 impl Era {

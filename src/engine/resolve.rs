@@ -11,7 +11,7 @@ use crate::engine::arguments::Arguments;
 use crate::engine::capture_sizes::{Limits, default_capture_sizes};
 use crate::engine::era::{BatchDefaults, Era};
 use crate::engine::launch::{GraphMode, Launch, Offload, ParallelSizes, Runner, UsageContext};
-use crate::model::spec::{Dtype, Mixer, ModelSpec, Span};
+use crate::model::spec::{Dtype, ModelSpec};
 use crate::units::Bytes;
 use crate::version::Version;
 
@@ -240,6 +240,11 @@ fn capture_sizes(args: &Arguments, context: &Context<'_>, seqs: u64, tokens: u64
     default_capture_sizes(&context.era.capture_sizes, limits)
 }
 
+/// Whether `args` ask for weights in host memory, whatever becomes of it.
+pub fn asks_for_offload(args: &Arguments) -> bool {
+    args.number("cpu-offload-gb").unwrap_or(0.0) > 0.0 || args.count("offload-group-size").unwrap_or(0) > 0
+}
+
 /// What is really offloaded: nothing where the runner never installs the offloader.
 fn offload(args: &Arguments, era: &Era, runner: Runner) -> Option<Offload> {
     if runner == Runner::V2 && !era.v2_runner_offloads {
@@ -265,9 +270,4 @@ fn flashinfer_sampler(context: &Context<'_>) -> bool {
         Some(_) => false,
         None => context.era.flashinfer_sampler && context.machine.compute_capability.is_none_or(|capability| capability >= 80),
     }
-}
-
-/// Whether all layers see the same span (so that one group holds them all).
-pub fn has_windows(model: &ModelSpec) -> bool {
-    model.layers.iter().any(|layer| matches!(layer.mixer, Mixer::Attention { span: Span::Sliding(_) | Span::Chunked(_), .. }))
 }

@@ -114,10 +114,14 @@ fn read_shards(directory: &Path, names: &[String], checkpoint: &mut Checkpoint) 
     Ok(())
 }
 
+/// Looking for missing files only once one could not be read saves a system call a shard.
 fn read_local_shards(directory: &Path, names: &[String]) -> Result<Vec<Vec<TensorHeader>>, FetchError> {
-    missing_in(directory, names)?;
     let workers = std::thread::available_parallelism().map_or(1, |number| number.get().min(8));
-    shards::read_all(names, workers, &|name| shards::read_local(&directory.join(name)))
+    let result = shards::read_all(names, workers, &|name| shards::read_local(&directory.join(name)));
+    if result.is_err() {
+        missing_in(directory, names)?;
+    }
+    result
 }
 
 /// Refuses a set of files of which some are not there.

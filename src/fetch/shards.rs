@@ -63,16 +63,13 @@ pub(super) fn read_all(
 
 /// All shards' tensors as one list, each name once, with notes on what does not agree.
 pub(super) fn join(shards: Vec<Vec<TensorHeader>>, index: Option<&Index>, notes: &mut Vec<String>) -> Vec<TensorHeader> {
-    let total: usize = shards.iter().map(Vec::len).sum();
-    let mut tensors: Vec<TensorHeader> = Vec::with_capacity(total);
-    let mut names = HashSet::with_capacity(total);
-    for tensor in shards.into_iter().flatten() {
-        if names.insert(tensor.name.clone()) {
-            tensors.push(tensor);
-        }
-    }
-    if tensors.len() < total {
-        notes.push(format!("{} tensors stand in more than one shard and are counted once", total - tensors.len()));
+    let mut tensors: Vec<TensorHeader> = shards.into_iter().flatten().collect();
+    let total = tensors.len();
+    let unique = tensors.iter().map(|tensor| tensor.name.as_str()).collect::<HashSet<_>>().len();
+    if unique < total {
+        let mut seen = HashSet::with_capacity(unique);
+        tensors.retain(|tensor| seen.insert(tensor.name.clone()));
+        notes.push(format!("{} tensors stand in more than one shard and are counted once", total - unique));
     }
     if let Some(index) = index {
         compare(&tensors, index, notes);

@@ -357,7 +357,7 @@ pub struct ParameterCount {
 }
 
 /// `quantization_config` of a checkpoint, reduced to what decides bytes and kernels.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CheckpointQuantization {
     /// `quant_method`: `awq`, `gptq`, `fp8`, `compressed-tensors`, `bitsandbytes`, `modelopt`, `mxfp4`, `gguf` …
     pub method: String,

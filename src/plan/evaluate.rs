@@ -6,7 +6,7 @@ use crate::catalog::{AccountingEra, Bounded, Constants};
 use crate::engine::arguments::Arguments;
 use crate::engine::era::{BatchDefaults, Era};
 use crate::engine::launch::{Launch, UsageContext};
-use crate::engine::resolve::{Context, Machine, resolve};
+use crate::engine::resolve::{Context, Machine, asks_for_offload, resolve};
 use crate::model::spec::ModelSpec;
 use crate::plan::activations::activation_peak;
 use crate::plan::budget::{Band, Budget, Input, KvCache, Part, Term, TermName};
@@ -96,7 +96,38 @@ pub fn evaluate(args: &Arguments, setting: &Setting<'_>) -> Evaluation {
         usage: setting.usage,
         env: setting.env,
     };
-    evaluate_launch(resolve(args, &context), setting)
+    let mut evaluation = evaluate_launch(resolve(args, &context), setting);
+    if let Some(reason) = broken_promise(args, &evaluation, setting) {
+        evaluation.verdict = Verdict::Invalid;
+        evaluation.reasons.insert(0, reason);
+    }
+    evaluation
+}
+
+/// Offload that was asked for and does not happen.
+fn broken_promise(args: &Arguments, evaluation: &Evaluation, setting: &Setting<'_>) -> Option<Reason> {
+    if !asks_for_offload(args) || evaluation.weights.offloaded > Bytes::ZERO {
+        return None;
+    }
+    let (code, message) = if evaluation.launch.offload.is_none() {
+        (
+            "offload-ignored",
+            format!(
+                "vLLM {} runs this model with the V2 model runner, which ignores offload: all weights go to the device; \
+                 VLLM_USE_V2_MODEL_RUNNER=0 selects the runner that honours it",
+                setting.version
+            ),
+        )
+    } else {
+        (
+            "offload-lost-on-repack",
+            format!(
+                "vLLM {} repacks these weights after loading and puts them back on the device; offload of repacked weights is kept from 0.17.0 on",
+                setting.version
+            ),
+        )
+    };
+    Some(Reason { code: code.to_owned(), message, short_by: None })
 }
 
 /// Evaluates an effective launch.
@@ -309,7 +340,10 @@ impl<'a> Rank<'a> {
                 + kv.bytes
                 + pick(&self.retained.size)
         };
-        let device_used = Band { low: used(|band| band.low), expected: used(|band| band.expected), high: used(|band| band.high) };
+        // Where the device's total is not measured, a larger one makes the engine take more.
+        let growth = (setting.devices.cuda_total_high - setting.devices.cuda_total).scale(launch.gpu_memory_utilization.clamp(0.0, 1.0));
+        let growth = if launch.kv_cache_memory.is_some() { Bytes::ZERO } else { growth };
+        let device_used = Band { low: used(|band| band.low), expected: used(|band| band.expected), high: used(|band| band.high) + growth };
         let headroom = Term {
             name: TermName::Headroom,
             size: Band {

@@ -63,6 +63,8 @@ pub struct Devices {
     pub memory: Bytes,
     /// Total memory of one as `cudaMemGetInfo` reports it.
     pub cuda_total: Bytes,
+    /// The most that it may be, where it was not measured on this card.
+    pub cuda_total_high: Bytes,
     /// The most that nvidia-smi may show for this server (`--vram`); else all of it.
     pub limit: Bytes,
     /// Compute capability × 10: 89 for 8.9. `None` where only a size is known.
@@ -71,6 +73,8 @@ pub struct Devices {
     pub memory_bandwidth: Option<BytesPerSecond>,
     /// Host link rate of the card's PCIe generation, where known.
     pub host_link: Option<BytesPerSecond>,
+    /// The card's PCIe generation, where known.
+    pub pcie_generation: Option<u8>,
     /// Dense 16-bit tensor throughput in 10^12 operations a second, where known.
     pub tflops_16bit: Option<f64>,
     /// Whether devices talk over NVLink.

@@ -70,10 +70,19 @@ enum Graphs {
     Eager,
 }
 
+/// The settings to search in: weights in host memory may need another environment.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings<'a> {
+    /// For launches with all weights on the device.
+    pub device: Setting<'a>,
+    /// For launches with weights in host memory.
+    pub offload: Setting<'a>,
+}
+
 /// Searches `variants` in order, each without and then with weights in host memory.
 ///
 /// The first variant that runs without host memory wins; host memory is used only when none does.
-pub fn search(variants: &[Variant], setting: &Setting<'_>, wish: &Wish, parallel: &[(u64, u64)]) -> Option<Found> {
+pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parallel: &[(u64, u64)]) -> Option<Found> {
     let mut rejected = Vec::new();
     let mut nearest: Option<Found> = None;
     for offload in [false, true] {
@@ -86,7 +95,8 @@ pub fn search(variants: &[Variant], setting: &Setting<'_>, wish: &Wish, parallel
                 continue;
             }
             for &(tensor, pipeline) in parallel {
-                let setting = Setting { model: &variant.model, ..*setting };
+                let setting = if offload { settings.offload } else { settings.device };
+                let setting = Setting { model: &variant.model, ..setting };
                 let trial = Trial { setting: &setting, wish, variant, tensor, pipeline, offload };
                 let Some(candidate) = trial.best() else { continue };
                 let mut found = candidate.into_found(index, &trial);

@@ -62,7 +62,13 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loa
         .filter(|group| stage.holds(group, model.tie_word_embeddings && !has_head))
         .map(|group| piece(group, quantization.as_ref(), settings))
         .collect();
-    let offloaded = offloaded(&pieces, launch.offload.as_ref());
+    let mut offloaded = offloaded(&pieces, launch.offload.as_ref());
+    // Up to 0.16 a kernel that repacks its weights puts new tensors on the device, so that they come back.
+    if !era.repacked_weights_stay_offloaded {
+        for (moved, piece) in offloaded.iter_mut().zip(&pieces) {
+            *moved &= !piece.repacked;
+        }
+    }
     let mut weights = Weights::default();
     let mut layers = BTreeSet::new();
     for (piece, moved) in pieces.iter().zip(&offloaded) {

@@ -1,0 +1,137 @@
+//! Everything that a request names, looked up and read.
+
+#![expect(clippy::disallowed_methods, reason = "the configuration and the user's rules are files")]
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use super::model;
+use crate::catalog::Catalog;
+use crate::cli::RequestOptions;
+use crate::engine::arguments::Arguments;
+use crate::engine::yaml;
+use crate::error::Error;
+use crate::finding::Finding;
+use crate::judge::{self, JudgeContext};
+use crate::model::spec::ModelSpec;
+use crate::plan::make::{Inputs, Judged, Judging, make};
+use crate::plan::outcome::{Interpretation, Plan};
+use crate::plan::release::{self, Chosen};
+use crate::plan::request::{PlanRequest, Subject};
+use crate::plan::target;
+
+/// A request with its files read.
+pub(super) struct Prepared {
+    /// The request.
+    pub(super) request: PlanRequest,
+    /// The catalogue, with the user's rules laid over it.
+    pub(super) catalog: Catalog,
+    model: ModelSpec,
+    given: Option<Arguments>,
+    said: Vec<Interpretation>,
+}
+
+/// Reads what `options` name.
+pub(super) fn prepare(options: &RequestOptions) -> Result<Prepared, Error> {
+    let request = options.request()?;
+    let catalog = catalog(options.rules.as_deref())?;
+    // Names are checked before anything is read from a disk or a hub.
+    let (devices, _) = target::devices(&request.target, &catalog).map_err(|error| Error::hinted(&error))?;
+    release::choose(&request.engine, &devices, &catalog).map_err(|error| Error::hinted(&error))?;
+    let given = match &request.subject {
+        Subject::Model(_) => None,
+        Subject::Configuration { file, .. } => Some(configuration(file)?),
+    };
+    let name = model_name(&request, given.as_ref())?;
+    let (model, said) = model::read(&name, &request, &catalog)?;
+    Ok(Prepared { request, catalog, model, given, said })
+}
+
+impl Prepared {
+    /// The plan.
+    pub(super) fn plan(&self) -> Result<Plan, Error> {
+        let (devices, target_said) = target::devices(&self.request.target, &self.catalog).map_err(|error| Error::hinted(&error))?;
+        let chosen = release::choose(&self.request.engine, &devices, &self.catalog).map_err(|error| Error::hinted(&error))?;
+        let inputs = Inputs {
+            request: &self.request,
+            catalog: &self.catalog,
+            devices,
+            chosen,
+            model: self.model.clone(),
+            given: self.given.clone(),
+            said: self.said.iter().cloned().chain(target_said).collect(),
+            judging: Judging { parse, judge: findings },
+        };
+        make(inputs).map_err(|error| Error::hinted(&error))
+    }
+}
+
+fn parse(args: &Arguments, chosen: &Chosen<'_>) -> Arguments {
+    judge::as_parsed(args, chosen.engine, &chosen.behaviour)
+}
+
+fn findings(args: &Arguments, env: &IndexMap<String, String>, judged: &Judged<'_>) -> Vec<Finding> {
+    let launch = &judged.evaluation.launch;
+    let context = JudgeContext {
+        catalog: judged.catalog,
+        engine: judged.chosen.engine,
+        model: Some(judged.model),
+        devices: Some(judged.devices),
+        usage: launch.usage,
+        runner: Some(launch.runner),
+        offloaded: Some(judged.evaluation.weights.read_from_host),
+    };
+    judge::judge(args, env, &judged.chosen.behaviour, &context)
+}
+
+/// The built-in rules, with those of `overlay` laid over them.
+fn catalog(overlay: Option<&Path>) -> Result<Catalog, Error> {
+    let Some(folder) = overlay else { return Ok(Catalog::builtin()) };
+    let mut files = Vec::new();
+    collect(folder, &mut files)?;
+    files.sort();
+    Catalog::with_overlay(files).map_err(|error| Error::input(error.to_string()))
+}
+
+fn collect(folder: &Path, files: &mut Vec<(PathBuf, String)>) -> Result<(), Error> {
+    let unreadable =
+        |error: std::io::Error| Error::input(error.to_string()).with_hint("name a directory laid out like `rules/` with `--rules`");
+    for entry in fs_err::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs_err::read_to_string(&path).map_err(unreadable)?;
+            files.push((path, text));
+        }
+    }
+    Ok(())
+}
+
+/// The largest engine configuration that is read; the reader says so for a larger one.
+const LARGEST: u64 = 1 << 20;
+
+fn configuration(file: &Path) -> Result<Arguments, Error> {
+    use std::io::Read;
+    let unreadable = |error: std::io::Error| Error::input(error.to_string()).with_hint("name the engine's YAML file with `--config`");
+    let mut bytes = Vec::new();
+    let opened = fs_err::File::open(file).map_err(unreadable)?;
+    opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    yaml::read_arguments(&bytes, &file.display().to_string()).map_err(|error| Error::input(error.to_string()))
+}
+
+/// The model: the one that was asked for, or the one that the configuration names.
+fn model_name(request: &PlanRequest, given: Option<&Arguments>) -> Result<String, Error> {
+    match &request.subject {
+        Subject::Model(name) | Subject::Configuration { model: Some(name), .. } => Ok(name.clone()),
+        Subject::Configuration { file, model: None } => {
+            let named =
+                request.fixed.text("model").or_else(|| given.and_then(|args| args.text("model").or_else(|| args.text("model-tag"))));
+            named.map(str::to_owned).ok_or_else(|| {
+                Error::input(format!("{} names no model", file.display()))
+                    .with_hint("add a line such as `model: Qwen/Qwen3-8B`, or name the model with `--model`")
+            })
+        }
+    }
+}
