@@ -123,13 +123,9 @@ fn devices() -> Devices {
         host_link: None,
         tflops_16bit: None,
         nvlink: false,
-<<<<<<< HEAD
-        multiprocessors: None,
-=======
         multiprocessors: Some(28),
         cuda_total_high: Bytes::from_gib(6.95),
         pcie_generation: Some(4),
->>>>>>> main
         driver: None,
         assumed: vec!["the card supports compute capability 8.0 or newer".to_owned()],
     }
