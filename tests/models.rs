@@ -1,5 +1,7 @@
 //! The inventory of tensors against every model of the catalogue.
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 use gpudoctor::catalog::Catalog;
 use gpudoctor::model::spec::{Mixer, ModelSpec, Role};
 
@@ -58,4 +60,12 @@ fn layers_are_of_the_documented_kinds() {
             .as_ref()
             .is_some_and(|found| found.skips("layers.0.self_attn.q_proj") && !found.skips("layers.0.mlp.experts.up_proj"))
     );
+}
+
+/// The catalogue's models run without code from their checkpoints.
+#[test]
+fn every_type_of_the_catalogue_is_known() {
+    for (_, _, spec) in specs() {
+        assert!(gpudoctor::model::config::known::is_known(&spec.model_type), "{}: {}", spec.id, spec.model_type);
+    }
 }

@@ -9,6 +9,7 @@ mod experts;
 mod families;
 pub mod fields;
 mod json;
+pub mod known;
 mod layers;
 mod text;
 mod vision;
@@ -86,7 +87,7 @@ impl ModelConfig {
     pub fn spec(&self, id: &str) -> Result<ModelSpec, ConfigError> {
         let origin = Origin::Config { place: self.place.clone() };
         let mut spec = ModelSpec::assemble(id, &self.shape, self.quantization.clone(), origin, &self.place)?;
-        spec.needs_remote_code = self.has_custom_code;
+        spec.needs_remote_code = self.has_custom_code && !known::is_known(&self.shape.model_type);
         spec.assumed.extend(self.assumed.iter().cloned());
         Ok(spec)
     }

@@ -61,6 +61,14 @@ fn comparable(shape: &Shape) -> Value {
     if kinds.chars().all(|kind| kind == 'F') && shape.sliding_window.is_some_and(|window| window >= shape.max_position_embeddings) {
         shape.sliding_window = None;
     }
+    // Widths of blocks that no layer has, and lengths that the derived one stands for.
+    if (0..shape.kinds().len() as u64).all(|layer| shape.has_experts(layer)) || kinds.chars().all(|kind| kind == 'M') {
+        shape.intermediate_size = 0;
+    }
+    if shape.mamba_dt_rank.is_none() {
+        shape.mamba_expand = 0;
+    }
+    shape.model_max_length = None;
     shape.mlp_gated = Some(shape.gated());
     shape.norms_per_layer = Some(shape.norms_per_layer.unwrap_or(2));
     shape.norm_type = Some(shape.norm_type.unwrap_or_else(|| "rmsnorm".to_owned()));

@@ -162,12 +162,13 @@ fn single_block(shape: &Shape, kind: char, out: &mut Tensors) -> Layer {
 /// Nemotron NAS: a search removed attention or narrowed the feed-forward block layer by layer.
 fn searched(shape: &Shape, index: usize, out: &mut Tensors) -> Layer {
     let group = shape.block_attention.get(index).copied().unwrap_or(0);
-    let mixer = if group == 0 {
-        Mixer::None
-    } else {
-        let own = Shape { num_key_value_heads: shape.num_attention_heads / group, ..shape.clone() };
-        out.norm("input_layernorm", shape.norm_type.as_deref(), shape.hidden_size);
-        attention::grouped(&own, 'F', out)
+    let mixer = match shape.num_attention_heads.checked_div(group) {
+        None => Mixer::None,
+        Some(num_key_value_heads) => {
+            let own = Shape { num_key_value_heads, ..shape.clone() };
+            out.norm("input_layernorm", shape.norm_type.as_deref(), shape.hidden_size);
+            attention::grouped(&own, 'F', out)
+        }
     };
     let mlp = feed_forward::dense(shape, shape.block_ffn.get(index).copied().unwrap_or(0), out);
     if mlp != Mlp::None {

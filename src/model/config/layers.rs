@@ -53,10 +53,13 @@ fn by_period(decoder: &Fields<'_>, shape: &Shape, count: u64) -> Result<Option<S
         return Ok(Some(cycle(period, 'L')));
     }
     let windowed = shape.sliding_window.is_some() || shape.attention_chunk_size.is_some();
-    if windowed && !matches!(decoder.get("sliding_window_pattern"), Some(serde_json::Value::String(_))) {
-        if let Some(period) = decoder.positive(&["sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers"])? {
-            return Ok(Some(cycle(period, 'S')));
-        }
+    let lettered = matches!(decoder.get("sliding_window_pattern"), Some(serde_json::Value::String(_)));
+    let names = ["sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers"];
+    if windowed
+        && !lettered
+        && let Some(period) = decoder.positive(&names)?
+    {
+        return Ok(Some(cycle(period, 'S')));
     }
     // EXAONE 4 writes letters: `LLLG`.
     if let Some(pattern) = decoder.get("sliding_window_pattern").and_then(|value| value.as_str()).filter(|_| windowed) {

@@ -235,7 +235,10 @@ pub(super) fn is_encoder(name: &str) -> bool {
 
 /// Whether it is a buffer that the engine computes itself.
 pub(super) fn is_buffer(name: &str) -> bool {
-    BUFFERS.iter().any(|word| name.ends_with(word) || name.contains(&format!("{word}.")))
+    BUFFERS.iter().any(|word| match name.find(word) {
+        Some(at) => matches!(name.as_bytes().get(at + word.len()), None | Some(b'.')),
+        None => false,
+    })
 }
 
 /// Whether it belongs to the layers that predict further tokens, which come after the decoder's.
@@ -253,10 +256,10 @@ pub(super) fn place(name: &str) -> Place {
 }
 
 /// The groups that a module of this name may be, or be fused of.
-pub(super) fn candidates(module: &str) -> Vec<String> {
+pub(super) fn candidates(module: &str) -> Vec<&str> {
     match SAME.iter().find(|(other, _)| *other == module) {
-        Some((_, groups)) => groups.iter().map(|group| (*group).to_owned()).collect(),
-        None => vec![module.to_owned()],
+        Some((_, groups)) => groups.to_vec(),
+        None => vec![module],
     }
 }
 
