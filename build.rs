@@ -1,8 +1,6 @@
 //! Turns `rules/**/*.toml` into JSON texts inside the binary. Syntax only: what the texts mean is decided in `src/catalog`.
 //!
 //! Parsing TOML takes longer than a whole `plan` may; JSON of the same content is read an order of magnitude faster.
-#![expect(clippy::disallowed_methods, reason = "a build script reads and writes files")]
-
 #![expect(clippy::disallowed_methods, reason = "a build script reads its folder and the variables that cargo sets")]
 
 use std::error::Error;

@@ -2,10 +2,12 @@
 //!
 //! The pages are the Markdown files in `docs/explain`, so the site and the command say the same.
 
+use crate::catalog::Quirk;
 use crate::plan::budget::{Term, TermName};
 use crate::plan::outcome::Plan;
-use crate::report::layout::{columns, gib, pad, wrap};
+use crate::report::layout::{WIDEST, columns, gib, pad, wrap};
 use crate::report::style;
+use crate::version::VersionRange;
 
 pub mod pages;
 
@@ -15,11 +17,6 @@ pub use pages::Page;
 pub fn term(word: &str) -> Option<TermName> {
     let wanted = key(word);
     TermName::ALL.into_iter().find(|name| key(name.id()) == wanted || key(name.title()) == wanted)
-}
-
-/// Whether two spellings are of the same word: case and punctuation do not count.
-pub fn same_word(left: &str, right: &str) -> bool {
-    key(left) == key(right)
 }
 
 fn key(word: &str) -> String {
@@ -41,18 +38,39 @@ pub fn render(page: &Page) -> String {
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// Everything that can be explained, one line each.
-pub fn index() -> String {
+/// The page of a quirk, made from its rule.
+pub fn quirk(quirk: &Quirk) -> String {
+    let range = VersionRange { since: quirk.since.clone(), until: quirk.until.clone() };
+    let mut text = format!("{}\n\n{}.\n\nVersions: {range}.\n", style::heading(&quirk.id), sentence(&quirk.message));
+    if let Some(fix) = &quirk.fix {
+        text.push_str(&format!("\n{}\n\n{}.\n", style::heading("Fix"), sentence(fix)));
+    }
+    text.push_str(&format!("\n{}\n\n", style::heading("Sources")));
+    for source in &quirk.sources {
+        text.push_str(&format!("{}\n", wrap(source, "- ", "  ", WIDEST)));
+    }
+    text
+}
+
+/// A message as a sentence on its own: a capital letter first, lines that fit.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>()).unwrap_or_default();
+    wrap(&format!("{first}{}", letters.as_str()), "", "", WIDEST - 1)
+}
+
+/// Everything that can be explained, one line each: terms, findings, and quirks of engines.
+pub fn index(quirks: &[Quirk]) -> String {
     let widest = pages::all().map(|page| page.name.len()).max().unwrap_or(0);
     let list = |pages: &[Page]| {
-        let lines = pages.iter().map(|page| format!("  {}  {}", pad(page.name, widest), page.summary()));
+        let rest = " ".repeat(widest + 4);
+        let lines = pages.iter().map(|page| wrap(&page.summary(), &format!("  {}  ", pad(page.name, widest)), &rest, WIDEST));
         lines.collect::<Vec<_>>().join("\n")
     };
     let terms = format!("{}\n{}\n", style::heading("Terms of the budget"), list(&pages::TERMS));
-    if pages::FINDINGS.is_empty() {
-        return terms;
-    }
-    format!("{terms}\n{}\n{}\n", style::heading("Findings"), list(&pages::FINDINGS))
+    let findings = format!("{}\n{}\n", style::heading("Findings"), list(&pages::FINDINGS));
+    let quirks: Vec<String> = quirks.iter().map(|quirk| format!("  {}", quirk.id)).collect();
+    format!("{terms}\n{findings}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
 }
 
 /// What a plan has for a term: its size, its parts, its formula and what went in. `None` where the plan has no such term.

@@ -1,4 +1,5 @@
 //! Files that are made from the code are current. `GPUDOCTOR_OVERWRITE=1 cargo test --test generated` rewrites them.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot read or run fails")]
 #![expect(clippy::disallowed_methods, reason = "runs the program and reads the variable that asks for new files")]
 
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! `explain`: the page of a term or finding, and the figures of a plan behind a term.
 
+use crate::catalog::{Catalog, Engine, Quirk};
 use crate::cli::ExplainCommand;
+use crate::commands::resolve::rules;
 use crate::commands::{output, plan};
 use crate::error::{EXIT_GOOD, Error, nearest};
 use crate::explain::{self, Page, pages};
@@ -10,11 +12,17 @@ use crate::explain::{self, Page, pages};
 /// # Errors
 /// When nothing of that name can be explained, or when the plan whose figures are wanted cannot be made.
 pub fn run(command: &ExplainCommand) -> Result<u8, Error> {
+    let catalog = rules::catalog(command.request.rules.as_deref())?;
     let Some(word) = &command.word else {
-        output::print(&explain::index())?;
+        let quirks: Vec<Quirk> = quirks(&catalog).cloned().collect();
+        output::print(&explain::index(&quirks))?;
         return Ok(EXIT_GOOD);
     };
-    let page = explain::page(word).ok_or_else(|| unknown(word))?;
+    if let Some(quirk) = quirks(&catalog).find(|quirk| quirk.id == *word) {
+        output::print(&explain::quirk(quirk))?;
+        return Ok(EXIT_GOOD);
+    }
+    let page = explain::page(word).ok_or_else(|| unknown(word, &catalog))?;
     let mut text = explain::render(page);
     if !command.request.is_empty() {
         text.push('\n');
@@ -34,9 +42,14 @@ fn figures(command: &ExplainCommand, page: &Page) -> Result<String, Error> {
     })
 }
 
-fn unknown(word: &str) -> Error {
+fn quirks(catalog: &Catalog) -> impl Iterator<Item = &Quirk> {
+    catalog.engines().iter().flat_map(Engine::quirks)
+}
+
+fn unknown(word: &str, catalog: &Catalog) -> Error {
     let error = Error::usage(format!("nothing is called `{word}`"));
-    match nearest(word, pages::all().map(|page| page.name)) {
+    let known = pages::all().map(|page| page.name).chain(quirks(catalog).map(|quirk| quirk.id.as_str()));
+    match nearest(word, known) {
         Some(name) => error.with_hint(format!("the nearest is `{name}`")),
         None => error.with_hint("list what can be explained with `gpudoctor explain`"),
     }

@@ -72,7 +72,7 @@ pub struct Model {
     pub name: String,
     /// What serve.yaml names: a path of this machine or a hub id.
     pub host: String,
-    /// What the container serves: a path under [`MODEL_MOUNT`] or a hub id.
+    /// What the container serves: a path under `MODEL_MOUNT` or a hub id.
     pub container: String,
     /// The directory of this machine to mount, if any.
     pub mount: Option<String>,
