@@ -8,29 +8,60 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A version such as `0.8.5.post1`, `550.144.03`, `12.8` or `2.11.0+cu130`, ordered by PEP 440.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version(pep440_rs::Version);
+/// A version such as `0.8.5.post1`, `550.144.03`, `12.8` or `2.11.0+cu130`, ordered by PEP 440 and printed as it
+/// was written: NVIDIA's drivers have leading zeros.
+#[derive(Clone, Debug)]
+pub struct Version {
+    parsed: pep440_rs::Version,
+    text: String,
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.parsed == other.parsed
+    }
+}
+
+impl Eq for Version {}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.parsed.cmp(&other.parsed)
+    }
+}
+
+impl std::hash::Hash for Version {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.parsed.hash(state);
+    }
+}
 
 impl Version {
     /// The release segments, `[0, 8, 5]` for `0.8.5.post1`.
     pub fn release(&self) -> &[u64] {
-        self.0.release()
+        self.parsed.release()
     }
 
     /// The first release segment: the CUDA major, the driver branch.
     pub fn major(&self) -> u64 {
-        self.0.release().first().copied().unwrap_or(0)
+        self.parsed.release().first().copied().unwrap_or(0)
     }
 
     /// The second release segment, or zero.
     pub fn minor(&self) -> u64 {
-        self.0.release().get(1).copied().unwrap_or(0)
+        self.parsed.release().get(1).copied().unwrap_or(0)
     }
 
     /// The version without its local part: `2.11.0` for `2.11.0+cu130`.
     pub fn public(&self) -> Self {
-        Self(self.0.clone().without_local())
+        let text = self.text.split('+').next().unwrap_or(&self.text).to_owned();
+        Self { parsed: self.parsed.clone().without_local(), text }
     }
 }
 
@@ -44,19 +75,19 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
         let bare = text.trim().trim_start_matches('v');
-        bare.parse().map(Self).map_err(|_| InvalidVersion(text.to_owned()))
+        bare.parse().map(|parsed| Self { parsed, text: bare.to_owned() }).map_err(|_| InvalidVersion(text.to_owned()))
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&self.text)
     }
 }
 
 impl Serialize for Version {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.serialize_str(&self.text)
     }
 }
 

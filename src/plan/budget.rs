@@ -156,7 +156,10 @@ pub struct Budget {
     pub kv_cache: KvCache,
     /// What nvidia-smi will show for this device after start.
     pub device_used: Band,
-    /// Pinned and ordinary host memory that this launch needs, all ranks together.
+    /// Weights that are kept in host memory, all ranks together.
+    pub offloaded: Bytes,
+    /// Pinned host memory that this launch needs, all ranks together: more than the weights in it, since torch
+    /// rounds each pinned tensor up to a power of two.
     pub host_memory: Bytes,
 }
 

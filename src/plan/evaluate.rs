@@ -144,7 +144,8 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
     let kv = layout.map_or_else(no_cache, |layout| layout.cache_of_blocks(blocks, &launch, setting.era));
     let guaranteed = layout.map_or(0, |layout| layout.cache_of_blocks(blocks_low, &launch, setting.era).tokens);
     let pinned: Bytes = ranks.iter().map(|rank| rank.weights.pinned * launch.parallel.tensor).sum();
-    let budget = tightest.budget(&launch, setting, kv, pinned);
+    let offloaded: Bytes = ranks.iter().map(|rank| rank.weights.offloaded * launch.parallel.tensor).sum();
+    let budget = tightest.budget(&launch, setting, kv, (offloaded, pinned));
     reasons.extend(limits(&budget, setting));
     let structure = misfits(setting.model, launch.parallel);
     let invalid = !structure.is_empty() || launch.parallel.devices() > setting.devices.count;
@@ -181,6 +182,7 @@ impl Evaluation {
             terms: Vec::new(),
             kv_cache: no_cache(),
             device_used: Band::default(),
+            offloaded: Bytes::ZERO,
             host_memory: Bytes::ZERO,
         };
         Self {
@@ -333,7 +335,7 @@ impl<'a> Rank<'a> {
         reasons
     }
 
-    fn budget(&self, launch: &Launch, setting: &Setting<'_>, kv: KvCache, host_memory: Bytes) -> Budget {
+    fn budget(&self, launch: &Launch, setting: &Setting<'_>, kv: KvCache, (offloaded, host_memory): (Bytes, Bytes)) -> Budget {
         let kv_term = kv_term(&kv, self, launch);
         let used = |pick: fn(&Band) -> Bytes| {
             self.terms.iter().filter(|term| term.name != TermName::ActivationPeak).map(|term| pick(&term.size)).sum::<Bytes>()

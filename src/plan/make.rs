@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::engine::arguments::Arguments;
 use crate::engine::era::{Era, MissingRule};
 use crate::engine::resolve::asks_for_offload;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::model::spec::ModelSpec;
 use crate::plan::alternatives::{alternatives, changes_that_fit};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
@@ -158,6 +158,8 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
             format!("the V2 model runner of vLLM {} ignores offload and would load all weights onto the device", inputs.chosen.version);
         plan.env.insert(RUNNER.to_owned(), EnvironmentVariable { value: "0".to_owned(), reason });
     }
+    // What the planner chose it also explains; findings on it that stop nothing would only repeat that.
+    plan.findings.retain(|finding| finding.severity == Severity::Error || concerns_given(finding, &request.fixed));
     plan.decisions = found.decisions;
     plan.rejected = found.rejected;
     plan.alternatives = if plan.verdict == Verdict::Fits {
@@ -170,6 +172,12 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
         all
     };
     Ok(plan)
+}
+
+/// Whether a finding is about a flag that the user fixed.
+fn concerns_given(finding: &Finding, fixed: &Arguments) -> bool {
+    finding.severity > Severity::Info
+        && fixed.0.keys().any(|flag| finding.subject.ends_with(flag.as_str()) || finding.message.starts_with(&format!("{flag}:")))
 }
 
 /// Tensor and pipeline parallel sizes to try, largest tensor parallel size first; only those given, if any are.
@@ -192,7 +200,7 @@ fn assemble(inputs: &Inputs<'_>, setting: &Setting<'_>, args: Arguments, evaluat
         verdict = Verdict::Invalid;
         reasons.insert(0, Reason { code: code.to_owned(), message, short_by: None });
     }
-    let errors = findings.iter().filter(|finding| finding.severity == crate::finding::Severity::Error);
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
     for finding in errors {
         verdict = Verdict::Invalid;
         if reasons.iter().all(|reason| reason.code != finding.id) {

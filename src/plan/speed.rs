@@ -34,8 +34,8 @@ pub fn performance(setting: &Setting<'_>, evaluation: &Evaluation) -> Performanc
     Performance { measured: false, decode, formula: FORMULA.to_owned() }
 }
 
-/// The card's own link, or the three that machines have, newest first; one entry without a link where nothing
-/// crosses it.
+/// The card's own link; where the card is not known, the three that machines have, newest first; one entry
+/// without a link where nothing crosses it.
 fn links(setting: &Setting<'_>, offloads: bool) -> Vec<Option<HostLink>> {
     if !offloads {
         return vec![None];
@@ -43,8 +43,7 @@ fn links(setting: &Setting<'_>, offloads: bool) -> Vec<Option<HostLink>> {
     let link = |generation: u8| HostLink { name: format!("PCIe {generation}.0 x16"), rate: pinned_rate(generation) };
     match (setting.devices.pcie_generation, setting.devices.host_link) {
         (Some(generation), Some(rate)) => {
-            let own = HostLink { name: format!("PCIe {generation}.0"), rate };
-            std::iter::once(Some(own)).chain((3..generation).rev().map(|slower| Some(link(slower)))).collect()
+            vec![Some(HostLink { name: format!("PCIe {generation}.0"), rate })]
         }
         _ => [5, 4, 3].into_iter().map(|generation| Some(link(generation))).collect(),
     }

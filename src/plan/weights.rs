@@ -54,7 +54,7 @@ struct Piece<'a> {
 pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: Loader<'_>) -> Weights {
     let quantization = effective_quantization(model, launch);
     let settings =
-        Settings { launch, loader, plain_dense: quantization.as_ref().is_some_and(|q| leaves_dense_layers_plain(model, era, q)) };
+        Settings { launch, era, loader, plain_dense: quantization.as_ref().is_some_and(|q| leaves_dense_layers_plain(model, era, q)) };
     let has_head = model.tensors.iter().any(|group| group.role == Role::Head);
     let pieces: Vec<Piece<'_>> = model
         .tensors
@@ -72,7 +72,7 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loa
     let mut weights = Weights::default();
     let mut layers = BTreeSet::new();
     for (piece, moved) in pieces.iter().zip(&offloaded) {
-        let bytes = Bytes(allocated(piece.resident, era));
+        let bytes = Bytes(piece.resident);
         let active = bytes.scale(active_share(piece.group, model));
         match piece.group.layer {
             Some(_) => weights.layers += bytes,
@@ -133,6 +133,7 @@ pub fn effective_quantization(model: &ModelSpec, launch: &Launch) -> Option<Chec
 #[derive(Clone, Copy)]
 struct Settings<'a> {
     launch: &'a Launch,
+    era: &'a Era,
     loader: Loader<'a>,
     /// Whether dense linear layers stay in 16 bits although the checkpoint is quantised.
     plain_dense: bool,
@@ -150,7 +151,9 @@ fn piece<'a>(group: &'a TensorGroup, quantization: Option<&CheckpointQuantizatio
     let layouts = group_layouts(group, quantization, settings);
     let parameters = layouts.stored.parameters(part.rows, part.columns).map(|bytes| bytes.saturating_mul(part.copies));
     let stored = parameters.into_iter().fold(0, u64::saturating_add);
-    let resident = layouts.resident.bytes(part.rows, part.columns).saturating_mul(part.copies);
+    let resident =
+        layouts.resident.parameters(part.rows, part.columns).map(|bytes| allocated(bytes.saturating_mul(part.copies), settings.era));
+    let resident = resident.into_iter().fold(0, u64::saturating_add);
     let computed = Piece { group, stored, resident, parameters, repacked: layouts.repacked };
     let Some(exact) = group.stored.as_ref().filter(|_| !launch.quantized_in_flight && keeps_stored_type(group, launch)) else {
         return computed;

@@ -172,6 +172,7 @@ fn budget() -> Budget {
             request_bytes: Bytes::from_gib(1.25),
         },
         device_used: Band { low: Bytes::from_gib(6.8), expected: Bytes::from_gib(6.95), high: Bytes::from_gib(7.0) },
+        offloaded: Bytes::from_gib(33.1),
         host_memory: Bytes::from_gib(33.1),
     }
 }

@@ -24,7 +24,7 @@ fn fits(plan: &Plan) -> String {
 }
 
 fn fits_with_offload(plan: &Plan) -> String {
-    let host = plan.budget.as_ref().map_or_else(String::new, |budget| size(budget.host_memory));
+    let host = plan.budget.as_ref().map_or_else(String::new, |budget| size(budget.offloaded));
     let speed = speeds(plan).map_or_else(String::new, |speed| format!(": about {speed}"));
     format!("Fits, with {host} of the weights in host memory{speed}.")
 }

@@ -227,6 +227,7 @@ fn budget() -> Budget {
             request_bytes: Bytes::from_gib(1.25),
         },
         device_used: Band { low: Bytes::from_gib(6.8), expected: Bytes::from_gib(6.95), high: Bytes::from_gib(6.99) },
+        offloaded: Bytes::ZERO,
         host_memory: Bytes::ZERO,
     }
 }

@@ -27,11 +27,17 @@ pub(super) fn section(plan: &Plan, width: usize) -> Option<String> {
     lines.push(rule());
     lines.push(used_row(plan, budget, width));
     if budget.host_memory > Bytes::ZERO {
-        lines.push(row("host memory", &gib(budget.host_memory), "", "for this launch, all ranks together", width));
+        let note = format!("pinned, all ranks together; {} of RAM advised", size(advised(budget.host_memory)));
+        lines.push(row("host memory", &gib(budget.host_memory), "", &note, width));
     }
     lines.push(String::new());
     lines.push(wrap(&capacity(plan, &budget.kv_cache), "  ", "  ", width));
     Some(lines.join("\n"))
+}
+
+/// RAM for a launch that pins `pinned`: a fifth more for loading and the engine's processes, in steps of 8 GiB.
+fn advised(pinned: Bytes) -> Bytes {
+    Bytes(pinned.scale(1.2).0.next_multiple_of(8 << 30))
 }
 
 fn term_row(term: &Term, budget: &Budget, width: usize) -> String {

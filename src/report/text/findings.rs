@@ -20,6 +20,7 @@ pub(super) fn section(plan: &Plan, judged: bool, width: usize) -> Option<String>
 fn block(finding: &Finding, width: usize) -> String {
     let label = style::severity(finding.severity, &format!("{}[{}]", finding.severity.name(), finding.id));
     let subject = subject(&finding.subject);
+    let subject = if finding.message.starts_with(&format!("{subject}:")) { "" } else { subject };
     let separator = if subject.is_empty() { "" } else { ": " };
     let mut lines = vec![wrap(&format!("{subject}{separator}{}", finding.message), &format!("{label} "), "  ", width)];
     lines.extend(finding.evidence.iter().map(|evidence| evidence_line(evidence, width)));
