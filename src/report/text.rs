@@ -85,7 +85,7 @@ fn validation(plan: &Plan, width: usize) -> Option<String> {
             Some(false) => "FAILED",
             None => "not seen",
         };
-        let first = format!("  {}  {}", style::holds(line.holds, &layout::pad(word, 8)), layout::pad(&line.id, 16));
+        let first = format!("  {}  {}", style::holds(line.holds, &layout::pad(word, 8)), layout::pad(&line.id, 18));
         let rest = " ".repeat(layout::columns(&first));
         lines.push(wrap(&line.statement, &first, &rest, width));
     }

@@ -1,8 +1,10 @@
 //! The answer as one sentence, the same in every format.
 
 use crate::finding::Severity;
+use crate::plan::budget::{Budget, TermName};
 use crate::plan::outcome::{Decode, Plan, Verdict};
 use crate::report::layout::{counted, rate, size};
+use crate::units::Bytes;
 
 /// The verdict: what it is, and what it costs or lacks.
 pub fn sentence(plan: &Plan) -> String {
@@ -24,9 +26,17 @@ fn fits(plan: &Plan) -> String {
 }
 
 fn fits_with_offload(plan: &Plan) -> String {
-    let host = plan.budget.as_ref().map_or_else(String::new, |budget| size(budget.host_memory));
+    let each = if plan.devices.count > 1 { " for each GPU" } else { "" };
+    let host = plan.budget.as_ref().map_or_else(String::new, |budget| size(offloaded(budget)));
     let speed = speeds(plan).map_or_else(String::new, |speed| format!(": about {speed}"));
-    format!("Fits, with {host} of the weights in host memory{speed}.")
+    format!("Fits, with {host} of the weights in host memory{each}{speed}.")
+}
+
+/// Weights in host memory, of one rank.
+fn offloaded(budget: &Budget) -> Bytes {
+    let inputs = budget.term(TermName::Weights).map(|term| term.inputs.as_slice()).unwrap_or_default();
+    let offloaded = inputs.iter().find(|input| input.name == "in host memory").and_then(|input| input.value.parse().ok());
+    offloaded.unwrap_or(budget.host_memory)
 }
 
 fn does_not_fit(plan: &Plan) -> String {

@@ -3,10 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "hub settings come from the environment")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::catalog::{Catalog, Confidence, Model};
 use crate::error::Error;
-use crate::fetch::{self, Checkpoint, FetchError, HubSettings, ModelInput};
+use crate::fetch::{self, Checkpoint, Deadlines, FetchError, HubSettings, ModelInput};
 use crate::model::config::ModelConfig;
 use crate::model::spec::{ModelSpec, Origin};
 use crate::plan::outcome::Interpretation;
@@ -87,6 +88,9 @@ fn from_disk(path: &Path, request: &PlanRequest, catalog: &Catalog) -> Result<Mo
 fn from_hub(id: &fetch::HubId, name: &str, request: &PlanRequest, catalog: &Catalog) -> Result<ModelSpec, Error> {
     let mut settings = HubSettings::from_environment(&|name| std::env::var(name).ok());
     settings.offline |= request.access.offline;
+    if catalog.model(name).is_ok() {
+        settings.deadlines = Deadlines { connect: Duration::from_secs(3), total: Duration::from_secs(20), ..settings.deadlines };
+    }
     let mut progress = |line: &str| crate::commands::output::progress(line);
     match fetch::hub(id, &settings, &mut progress) {
         Ok(checkpoint) => from_checkpoint(name, &checkpoint, catalog),
@@ -111,6 +115,9 @@ fn from_checkpoint(name: &str, checkpoint: &Checkpoint, catalog: &Catalog) -> Re
         config.add_quantization(quantization, &checkpoint.place).map_err(|error| Error::input(error.to_string()))?;
     }
     let mut model = config.spec(name).map_err(|error| Error::input(error.to_string()))?;
+    if let Some(headers) = &checkpoint.headers {
+        model = model.with_headers(headers, &checkpoint.place);
+    }
     // Checkpoints often bring code for older libraries; the engine needs it only where it has no class of its own.
     model.needs_remote_code &= !catalog.knows_architecture(&model.architecture);
     model.assumed.extend(checkpoint.notes.iter().cloned());

@@ -5,21 +5,24 @@ use crate::plan::outcome::Plan;
 use crate::report::layout::{columns, counted, wrap};
 use crate::report::style;
 
-/// The findings, worst first, and their count. A judged configuration says so when nothing was found.
+/// The findings, worst first, and their count. A judged configuration says so when nothing was found; of a launch
+/// that was chosen, notes are left to the reasons of its values.
 pub(super) fn section(plan: &Plan, judged: bool, width: usize) -> Option<String> {
-    if plan.findings.is_empty() {
+    let shown = |finding: &&Finding| judged || finding.severity > Severity::Info;
+    let mut findings: Vec<&Finding> = plan.findings.iter().filter(shown).collect();
+    if findings.is_empty() {
         return judged.then(|| "No findings on this configuration.".to_owned());
     }
-    let mut findings: Vec<&Finding> = plan.findings.iter().collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut blocks: Vec<String> = findings.iter().map(|finding| block(finding, width)).collect();
-    blocks.push(summary(&plan.findings));
+    blocks.push(summary(&findings));
     Some(blocks.join("\n"))
 }
 
 fn block(finding: &Finding, width: usize) -> String {
     let label = style::severity(finding.severity, &format!("{}[{}]", finding.severity.name(), finding.id));
     let subject = subject(&finding.subject);
+    let subject = if finding.message.starts_with(subject) { "" } else { subject };
     let separator = if subject.is_empty() { "" } else { ": " };
     let mut lines = vec![wrap(&format!("{subject}{separator}{}", finding.message), &format!("{label} "), "  ", width)];
     lines.extend(finding.evidence.iter().map(|evidence| evidence_line(evidence, width)));
@@ -58,7 +61,7 @@ fn fix_line(fix: &Fix, width: usize) -> String {
     text
 }
 
-fn summary(findings: &[Finding]) -> String {
+fn summary(findings: &[&Finding]) -> String {
     let of = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings, notes) = (of(Severity::Error), of(Severity::Warning), of(Severity::Info));
     format!("{}, {}, {}", counted(errors, "error"), counted(warnings, "warning"), counted(notes, "note"))
