@@ -200,13 +200,6 @@ fn resized(gpu: &Gpu, name: &str, memory: Bytes) -> Gpu {
     gpu
 }
 
-impl Catalog {
-    /// Whether any entry has this architecture, `LlamaForCausalLM`: the engine then has a class of its own for it.
-    pub fn knows_architecture(&self, architecture: &str) -> bool {
-        self.models.iter().flat_map(LazyModels::models).any(|model| model.architecture == architecture)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

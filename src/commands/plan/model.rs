@@ -16,7 +16,7 @@ use crate::plan::request::{PlanRequest, Subject};
 /// Reads the model called `name`, and says how the name was understood.
 pub(super) fn read(name: &str, request: &PlanRequest, catalog: &Catalog) -> Result<(ModelSpec, Vec<Interpretation>), Error> {
     let model = match ModelInput::classify(name) {
-        ModelInput::Local(path) => from_disk(&path, request, catalog)?,
+        ModelInput::Local(path) => from_disk(&path, request)?,
         ModelInput::Hub(mut id) => {
             if id.revision.is_none() {
                 id.revision.clone_from(&request.access.revision);
@@ -72,10 +72,10 @@ fn spec_of(entry: &Model, id: &str) -> Result<ModelSpec, Error> {
     ModelSpec::from_catalogue(entry, id).map_err(|error| Error::internal(error.to_string()))
 }
 
-fn from_disk(path: &Path, request: &PlanRequest, catalog: &Catalog) -> Result<ModelSpec, Error> {
+fn from_disk(path: &Path, request: &PlanRequest) -> Result<ModelSpec, Error> {
     let checkpoint = fetch::local(path).map_err(|error| Error::hinted(&error))?;
     let absolute = fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let mut model = from_checkpoint(&absolute.display().to_string(), &checkpoint, catalog)?;
+    let mut model = from_checkpoint(&absolute.display().to_string(), &checkpoint)?;
     let folder = path.is_dir() && checkpoint.headers.is_none();
     if folder && matches!(request.subject, Subject::Configuration { .. }) {
         model.without_tensors = true;
@@ -93,7 +93,7 @@ fn from_hub(id: &fetch::HubId, name: &str, request: &PlanRequest, catalog: &Cata
     }
     let mut progress = |line: &str| crate::commands::output::progress(line);
     match fetch::hub(id, &settings, &mut progress) {
-        Ok(checkpoint) => from_checkpoint(name, &checkpoint, catalog),
+        Ok(checkpoint) => from_checkpoint(name, &checkpoint),
         Err(error) if error.is_network() || matches!(error, FetchError::NotCached { .. }) => match from_catalogue(name, catalog) {
             Ok(mut model) => {
                 model.assumed.push(format!("the hub was not read ({error}); the built-in catalogue's entry stands in"));
@@ -105,7 +105,7 @@ fn from_hub(id: &fetch::HubId, name: &str, request: &PlanRequest, catalog: &Cata
     }
 }
 
-fn from_checkpoint(name: &str, checkpoint: &Checkpoint, catalog: &Catalog) -> Result<ModelSpec, Error> {
+fn from_checkpoint(name: &str, checkpoint: &Checkpoint) -> Result<ModelSpec, Error> {
     let Some(text) = &checkpoint.config else {
         return Err(Error::input(format!("{} has no config.json, which says what the tensors are for", checkpoint.place))
             .with_hint("name the model's directory, or put its config.json beside the file"));
@@ -118,8 +118,6 @@ fn from_checkpoint(name: &str, checkpoint: &Checkpoint, catalog: &Catalog) -> Re
     if let Some(headers) = &checkpoint.headers {
         model = model.with_headers(headers, &checkpoint.place);
     }
-    // Checkpoints often bring code for older libraries; the engine needs it only where it has no class of its own.
-    model.needs_remote_code &= !catalog.knows_architecture(&model.architecture);
     model.assumed.extend(checkpoint.notes.iter().cloned());
     Ok(model)
 }

@@ -61,8 +61,11 @@ fn fix_line(fix: &Fix, width: usize) -> String {
     text
 }
 
+/// How many of each severity, as far as there are any.
 fn summary(findings: &[&Finding]) -> String {
-    let of = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let (errors, warnings, notes) = (of(Severity::Error), of(Severity::Warning), of(Severity::Info));
-    format!("{}, {}, {}", counted(errors, "error"), counted(warnings, "warning"), counted(notes, "note"))
+    let words = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")];
+    let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let counts = words.map(|(severity, noun)| (count(severity), noun));
+    let counts = counts.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun));
+    counts.collect::<Vec<_>>().join(", ")
 }
