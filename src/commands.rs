@@ -11,7 +11,6 @@ pub mod complete;
 pub mod explain;
 pub mod output;
 pub mod plan;
-pub mod resolve;
 
 /// Parses the command line, runs the command and returns the exit code. Never panics: a defect ends in one line.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -2,7 +2,6 @@
 
 use crate::catalog::{Catalog, Engine, Quirk};
 use crate::cli::ExplainCommand;
-use crate::commands::resolve::rules;
 use crate::commands::{output, plan};
 use crate::error::{EXIT_GOOD, Error, nearest};
 use crate::explain::{self, Page, pages};
@@ -12,7 +11,7 @@ use crate::explain::{self, Page, pages};
 /// # Errors
 /// When nothing of that name can be explained, or when the plan whose figures are wanted cannot be made.
 pub fn run(command: &ExplainCommand) -> Result<u8, Error> {
-    let catalog = rules::catalog(command.request.rules.as_deref())?;
+    let catalog = plan::catalog(command.request.rules.as_deref())?;
     let Some(word) = &command.word else {
         let quirks: Vec<Quirk> = quirks(&catalog).cloned().collect();
         output::print(&explain::index(&quirks))?;

@@ -5,6 +5,7 @@ mod model;
 
 use std::path::Path;
 
+use crate::catalog::Catalog;
 use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
 use crate::commands::output;
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
@@ -47,6 +48,14 @@ pub fn run(command: &PlanCommand) -> Result<u8, Error> {
 /// When the request is not understood, or when something it names cannot be read.
 pub fn make(options: &RequestOptions) -> Result<Plan, Error> {
     inputs::prepare(options)?.plan()
+}
+
+/// The built-in rules, with those of `overlay` laid over them.
+///
+/// # Errors
+/// When `overlay` cannot be read, or holds something else than rules.
+pub fn catalog(overlay: Option<&Path>) -> Result<Catalog, Error> {
+    inputs::catalog(overlay)
 }
 
 /// The files of a plan, read back and found equal to it.

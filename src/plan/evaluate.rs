@@ -367,7 +367,15 @@ impl<'a> Rank<'a> {
         terms.push(kv_term);
         terms.push(headroom);
         terms.sort_by_key(|term| term.name);
-        Budget { memory_total: setting.devices.cuda_total, requested: self.requested, terms, kv_cache: kv, device_used, offloaded, host_memory }
+        Budget {
+            memory_total: setting.devices.cuda_total,
+            requested: self.requested,
+            terms,
+            kv_cache: kv,
+            device_used,
+            offloaded,
+            host_memory,
+        }
     }
 }
 

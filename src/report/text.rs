@@ -66,7 +66,9 @@ fn answer(plan: &Plan, view: &View, width: usize) -> String {
     let sentence = wrap(&verdict::sentence(plan), "", "", width);
     let end = sentence.find([',', ':', '.']).unwrap_or(sentence.len());
     let mut lines = vec![format!("{}{}", style::verdict(plan.verdict, &sentence[..end]), &sentence[end..])];
-    lines.extend(plan.reasons.iter().map(|reason| wrap(&reason.message, "  ", "  ", width)));
+    let said = |message: &str| plan.findings.iter().any(|finding| finding.message == message);
+    let reasons = plan.reasons.iter().filter(|reason| !said(&reason.message));
+    lines.extend(reasons.map(|reason| wrap(&reason.message, "  ", "  ", width)));
     if let Some(best) = plan.alternatives.first().filter(|_| !view.alternatives) {
         lines.push(wrap(&others::best(best), "  ", "    ", width));
     }
@@ -85,7 +87,7 @@ fn validation(plan: &Plan, width: usize) -> Option<String> {
             Some(false) => "FAILED",
             None => "not seen",
         };
-        let first = format!("  {}  {}", style::holds(line.holds, &layout::pad(word, 8)), layout::pad(&line.id, 16));
+        let first = format!("  {}  {}", style::holds(line.holds, &layout::pad(word, 8)), layout::pad(&line.id, 18));
         let rest = " ".repeat(layout::columns(&first));
         lines.push(wrap(&line.statement, &first, &rest, width));
     }

@@ -1,15 +1,14 @@
 //! Everything that a request names, looked up and read.
 
-#![expect(clippy::disallowed_methods, reason = "the configuration and the user's rules are files")]
-
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use serde_json::Value;
 
 use super::model;
 use crate::catalog::Catalog;
 use crate::cli::RequestOptions;
-use crate::engine::arguments::Arguments;
+use crate::engine::arguments::{Arguments, Place};
 use crate::engine::yaml;
 use crate::error::Error;
 use crate::finding::Finding;
@@ -41,7 +40,7 @@ pub(super) fn prepare(options: &RequestOptions) -> Result<Prepared, Error> {
     release::choose(&request.engine, &devices, &catalog).map_err(|error| Error::hinted(&error))?;
     let given = match &request.subject {
         Subject::Model(_) => None,
-        Subject::Configuration { file, .. } => Some(configuration(file)?),
+        Subject::Configuration { file, .. } => Some(laid_over(configuration(file)?, &request)),
     };
     let name = model_name(&request, given.as_ref())?;
     let (model, said) = model::read(&name, &request, &catalog)?;
@@ -86,11 +85,15 @@ fn findings(args: &Arguments, env: &IndexMap<String, String>, judged: &Judged<'_
 }
 
 /// The built-in rules, with those of `overlay` laid over them.
-fn catalog(overlay: Option<&Path>) -> Result<Catalog, Error> {
+pub(super) fn catalog(overlay: Option<&Path>) -> Result<Catalog, Error> {
     let Some(folder) = overlay else { return Ok(Catalog::builtin()) };
     let mut files = Vec::new();
     collect(folder, &mut files)?;
     files.sort();
+    if files.is_empty() {
+        return Err(Error::input(format!("`{}` holds no `.toml` file", folder.display()))
+            .with_hint("name a directory laid out like `rules/`, such as one with `gpus/our-sku.toml`"));
+    }
     Catalog::with_overlay(files).map_err(|error| Error::input(error.to_string()))
 }
 
@@ -114,11 +117,34 @@ const LARGEST: u64 = 1 << 20;
 
 fn configuration(file: &Path) -> Result<Arguments, Error> {
     use std::io::Read;
-    let unreadable = |error: std::io::Error| Error::input(error.to_string()).with_hint("name the engine's YAML file with `--config`");
+    let unreadable = |error: std::io::Error| {
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("`{}` does not exist", file.display()),
+            std::io::ErrorKind::IsADirectory => format!("`{}` is a directory", file.display()),
+            _ => error.to_string(),
+        };
+        Error::input(message).with_hint("name the engine's YAML file with `--config`")
+    };
     let mut bytes = Vec::new();
     let opened = fs_err::File::open(file).map_err(unreadable)?;
     opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     yaml::read_arguments(&bytes, &file.display().to_string()).map_err(|error| Error::input(error.to_string()))
+}
+
+/// What the command line gives stands over what the file says.
+fn laid_over(mut given: Arguments, request: &PlanRequest) -> Arguments {
+    let options: [(&str, &str, Option<Value>); 4] = [
+        ("max-model-len", "--context", request.context.map(Value::from)),
+        ("max-num-seqs", "--concurrency", request.concurrency.map(Value::from)),
+        ("quantization", "--quantization", request.quantization.clone().map(Value::from)),
+        ("host", "--bind", request.bind.map(|address| address.to_string().into())),
+    ];
+    for (flag, option, value) in options {
+        if let Some(value) = value {
+            given.set_at(flag, value, Place { file: option.to_owned(), line: 0, column: 0 });
+        }
+    }
+    given
 }
 
 /// The model: the one that was asked for, or the one that the configuration names.

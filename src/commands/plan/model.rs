@@ -3,10 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "hub settings come from the environment")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::catalog::{Catalog, Confidence, Model};
 use crate::error::Error;
-use crate::fetch::{self, Checkpoint, FetchError, HubSettings, ModelInput};
+use crate::fetch::{self, Checkpoint, Deadlines, FetchError, HubSettings, ModelInput};
 use crate::model::config::ModelConfig;
 use crate::model::spec::{ModelSpec, Origin};
 use crate::plan::outcome::Interpretation;
@@ -87,6 +88,9 @@ fn from_disk(path: &Path, request: &PlanRequest) -> Result<ModelSpec, Error> {
 fn from_hub(id: &fetch::HubId, name: &str, request: &PlanRequest, catalog: &Catalog) -> Result<ModelSpec, Error> {
     let mut settings = HubSettings::from_environment(&|name| std::env::var(name).ok());
     settings.offline |= request.access.offline;
+    if catalog.model(name).is_ok() {
+        settings.deadlines = Deadlines { connect: Duration::from_secs(3), total: Duration::from_secs(20), ..settings.deadlines };
+    }
     let mut progress = |line: &str| crate::commands::output::progress(line);
     match fetch::hub(id, &settings, &mut progress) {
         Ok(checkpoint) => from_checkpoint(name, &checkpoint),

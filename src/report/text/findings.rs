@@ -5,15 +5,17 @@ use crate::plan::outcome::Plan;
 use crate::report::layout::{columns, counted, wrap};
 use crate::report::style;
 
-/// The findings, worst first, and their count. A judged configuration says so when nothing was found.
+/// The findings, worst first, and their count. A judged configuration says so when nothing was found; of a launch
+/// that was chosen, notes are left to the reasons of its values.
 pub(super) fn section(plan: &Plan, judged: bool, width: usize) -> Option<String> {
-    if plan.findings.is_empty() {
+    let shown = |finding: &&Finding| judged || finding.severity > Severity::Info;
+    let mut findings: Vec<&Finding> = plan.findings.iter().filter(shown).collect();
+    if findings.is_empty() {
         return judged.then(|| "No findings on this configuration.".to_owned());
     }
-    let mut findings: Vec<&Finding> = plan.findings.iter().collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let mut blocks: Vec<String> = findings.iter().map(|finding| block(finding, width)).collect();
-    blocks.push(summary(&plan.findings));
+    blocks.push(summary(&findings));
     Some(blocks.join("\n"))
 }
 
@@ -59,8 +61,11 @@ fn fix_line(fix: &Fix, width: usize) -> String {
     text
 }
 
-fn summary(findings: &[Finding]) -> String {
-    let of = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let (errors, warnings, notes) = (of(Severity::Error), of(Severity::Warning), of(Severity::Info));
-    format!("{}, {}, {}", counted(errors, "error"), counted(warnings, "warning"), counted(notes, "note"))
+/// How many of each severity, as far as there are any.
+fn summary(findings: &[&Finding]) -> String {
+    let words = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")];
+    let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let counts = words.map(|(severity, noun)| (count(severity), noun));
+    let counts = counts.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun));
+    counts.collect::<Vec<_>>().join(", ")
 }

@@ -4,6 +4,9 @@ use crate::plan::outcome::Plan;
 use crate::report::layout::{columns, pad, wrap};
 use crate::report::{View, command, style};
 
+/// The widest flag and value that stand before their reason; of a longer one, the flag alone does.
+const WIDEST_REASONED: usize = 34;
+
 /// The launch, if there is one worth copying.
 pub(super) fn section(plan: &Plan, view: &View, width: usize) -> Option<String> {
     if view.judged || !plan.verdict.is_good() {
@@ -13,7 +16,7 @@ pub(super) fn section(plan: &Plan, view: &View, width: usize) -> Option<String> 
     let reasons = reasons(plan);
     if !reasons.is_empty() {
         lines.push(String::new());
-        let widest = reasons.iter().map(|(what, _)| columns(what)).max().unwrap_or(0).min(36);
+        let widest = reasons.iter().map(|(what, _)| columns(what)).max().unwrap_or(0);
         for (what, why) in reasons {
             let first = format!("  {}   ", pad(&what, widest));
             lines.push(wrap(&why, &first, &" ".repeat(widest + 5), width));
@@ -43,6 +46,9 @@ fn reasons(plan: &Plan) -> Vec<(String, String)> {
     let shown = |name: &str, value: &str| format!("{name}={}", command::shown_variable(name, value));
     let variables = plan.env.iter().filter(|(_, variable)| !variable.reason.is_empty());
     let variables = variables.map(|(name, variable)| (shown(name, &variable.value), format!("because {}", variable.reason)));
-    let flags = plan.decisions.iter().map(|decision| (format!("{} {}", decision.flag, decision.value), decision.why.clone()));
+    let flags = plan.decisions.iter().map(|decision| {
+        let both = format!("{} {}", decision.flag, decision.value);
+        (if columns(&both) > WIDEST_REASONED { decision.flag.clone() } else { both }, decision.why.clone())
+    });
     variables.chain(flags).collect()
 }
