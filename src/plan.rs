@@ -5,6 +5,7 @@ pub mod budget;
 pub mod outcome;
 pub mod sharding;
 pub mod storage;
+pub mod pieces;
 pub mod weights;
 pub mod kv_dtype;
 pub mod kv_cache;

@@ -4,8 +4,8 @@
 use crate::engine::launch::{Launch, Runner};
 use crate::plan::budget::{Band, Input, Part, Term, TermName};
 use crate::plan::evaluate::Setting;
+use crate::plan::pieces::{effective_quantization, leaves_dense_layers_plain};
 use crate::plan::sharding::Stage;
-use crate::plan::weights::{effective_quantization, leaves_dense_layers_plain};
 use crate::plan::widths::{Widths, widths};
 use crate::units::Bytes;
 

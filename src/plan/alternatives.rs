@@ -5,6 +5,7 @@ use crate::model::spec::ModelSpec;
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::make::Inputs;
 use crate::plan::outcome::{Alternative, Devices, Plan, Verdict};
+use crate::plan::pieces::PieceCache;
 use crate::plan::search::{Settings, Wish, search};
 use crate::plan::speed;
 use crate::plan::variant::variants;
@@ -123,7 +124,8 @@ fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Opti
     if found.evaluation.verdict != Verdict::Fits {
         return None;
     }
-    let setting = Setting { model: &smallest.model, ..settings.device };
+    let pieces = PieceCache::default();
+    let setting = Setting { model: &smallest.model, pieces: &pieces, ..settings.device };
     let mut args = found.args;
     args.remove("cpu-offload-gb");
     let name = model.id.rsplit('/').next().unwrap_or(&model.id);

@@ -14,9 +14,10 @@ use crate::plan::graphs::{cuda_graphs, estimate};
 use crate::plan::kv_cache::{Layout, layout};
 use crate::plan::outcome::{Devices, Reason, Verdict};
 use crate::plan::overhead::{context, non_torch, persistent, retained};
+use crate::plan::pieces::{PieceCache, effective_quantization};
 use crate::plan::sharding::{Stage, misfits, stages};
 use crate::plan::storage::Loader;
-use crate::plan::weights::{Weights, effective_quantization, weights};
+use crate::plan::weights::{Weights, weights};
 use crate::units::Bytes;
 use crate::version::Version;
 
@@ -25,6 +26,8 @@ use crate::version::Version;
 pub struct Setting<'a> {
     /// The model.
     pub model: &'a ModelSpec,
+    /// Its tensors as ranks load them; one cache a model.
+    pub pieces: &'a PieceCache,
     /// The devices.
     pub devices: &'a Devices,
     /// The engine's version.
@@ -250,7 +253,8 @@ struct Rank<'a> {
 impl<'a> Rank<'a> {
     fn new(stage: &'a Stage, launch: &Launch, setting: &Setting<'_>) -> Self {
         let loader = Loader { version: setting.version, compute_capability: setting.devices.compute_capability, dtype: launch.dtype };
-        let weights = weights(setting.model, launch, setting.era, stage, loader);
+        let pieces = setting.pieces.pieces(setting.model, launch, setting.era, stage, loader);
+        let weights = weights(setting.model, launch, setting.era, stage, &pieces);
         let before = context(launch, setting);
         let outside = non_torch(launch, setting, &weights);
         let peak = activation_peak(launch, setting, stage);

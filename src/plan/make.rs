@@ -11,6 +11,7 @@ use crate::model::spec::ModelSpec;
 use crate::plan::alternatives::{alternatives, changes_that_fit};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::outcome::{Devices, EnvironmentVariable, Interpretation, Performance, Plan, Reason, Validation, Verdict};
+use crate::plan::pieces::PieceCache;
 use crate::plan::release::Chosen;
 use crate::plan::request::PlanRequest;
 use crate::plan::search::{Settings, Wish, search};
@@ -102,8 +103,10 @@ pub fn make(inputs: Inputs<'_>) -> Result<Plan, MakeError> {
         offload_env.insert(RUNNER.to_owned(), "0".to_owned());
     }
     let model = inputs.model.clone();
+    let pieces = PieceCache::default();
     let setting = Setting {
         model: &model,
+        pieces: &pieces,
         devices: &inputs.devices,
         version: &inputs.chosen.behaviour,
         era: &era,
@@ -151,7 +154,8 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
     let variant = variants.get(found.variant).map_or(settings.device.model, |variant| &variant.model);
     let offloads = asks_for_offload(&found.args);
     let base = if offloads { settings.offload } else { settings.device };
-    let setting = Setting { model: variant, ..base };
+    let pieces = PieceCache::default();
+    let setting = Setting { model: variant, pieces: &pieces, ..base };
     let mut plan = assemble(inputs, &setting, found.args, found.evaluation);
     if offloads && needs_first_runner && setting.era.v2_runner != crate::catalog::RunnerRule::Never {
         let reason =

@@ -5,6 +5,7 @@ use crate::engine::arguments::Arguments;
 use crate::model::spec::ModelSpec;
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::outcome::{Decision, Reason, Rejected, Verdict};
+use crate::plan::pieces::PieceCache;
 use crate::units::Bytes;
 
 /// What the user fixed; `None` leaves it to the search.
@@ -85,18 +86,19 @@ pub struct Settings<'a> {
 pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parallel: &[(u64, u64)]) -> Option<Found> {
     let mut rejected = Vec::new();
     let mut nearest: Option<Found> = None;
+    let caches: Vec<PieceCache> = variants.iter().map(|_| PieceCache::default()).collect();
     for offload in [false, true] {
         if offload && (wish.fixed.get("cpu-offload-gb").is_some() || wish.fixed.get("offload-group-size").is_some()) {
             continue;
         }
-        for (index, variant) in variants.iter().enumerate() {
+        for (index, (variant, pieces)) in variants.iter().zip(&caches).enumerate() {
             // Host memory makes any size fit: the smallest weights are the fastest then, and come last in the list.
             if offload && index + 1 < variants.len() {
                 continue;
             }
             for &(tensor, pipeline) in parallel {
                 let setting = if offload { settings.offload } else { settings.device };
-                let setting = Setting { model: &variant.model, ..setting };
+                let setting = Setting { model: &variant.model, pieces, ..setting };
                 let trial = Trial { setting: &setting, wish, variant, tensor, pipeline, offload };
                 let Some(candidate) = trial.best() else { continue };
                 let mut found = candidate.into_found(index, &trial);

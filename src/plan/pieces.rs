@@ -1,0 +1,166 @@
+//! A rank's tensors one by one: what each takes as stored and as its kernel keeps it. Neither depends on batch
+//! sizes or utilisation, so that a search computes them once for each split.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::engine::era::Era;
+use crate::engine::launch::{Launch, ParallelSizes};
+use crate::model::spec::{CheckpointQuantization, Dtype, ModelSpec, Role, TensorGroup};
+use crate::plan::sharding::{Stage, share};
+use crate::plan::storage::{Layouts, Loader, Storage, layouts};
+
+/// One tensor group as a rank loads it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Piece {
+    /// Its index in [`ModelSpec::tensors`].
+    pub group: usize,
+    /// Its decoder layer.
+    pub layer: Option<u32>,
+    /// What it does.
+    pub role: Role,
+    /// Bytes as created, before any repacking: what the offloader counts.
+    pub stored: u64,
+    /// Bytes that torch allocates for it once loaded.
+    pub resident: u64,
+    /// Bytes of each parameter as created: weights, scales, zero points, indices.
+    pub parameters: [u64; 4],
+    /// Whether a kernel repacks it.
+    pub repacked: bool,
+}
+
+/// The pieces of one model by what they depend on.
+#[derive(Debug, Default)]
+pub struct PieceCache(RefCell<Vec<(Key, Rc<[Piece]>)>>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Key {
+    stage: Stage,
+    parallel: ParallelSizes,
+    dtype: Dtype,
+    quantization: Option<String>,
+}
+
+impl PieceCache {
+    /// The pieces of a rank of `stage` of `model`, which must be the same for each call on this cache.
+    pub fn pieces(&self, model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: Loader<'_>) -> Rc<[Piece]> {
+        let key = Key { stage: stage.clone(), parallel: launch.parallel, dtype: launch.dtype, quantization: launch.quantization.clone() };
+        if let Some((_, pieces)) = self.0.borrow().iter().find(|(known, _)| *known == key) {
+            return Rc::clone(pieces);
+        }
+        let computed: Rc<[Piece]> = pieces(model, launch, era, stage, loader).into();
+        self.0.borrow_mut().push((key, Rc::clone(&computed)));
+        computed
+    }
+}
+
+fn pieces(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: Loader<'_>) -> Vec<Piece> {
+    let quantization = effective_quantization(model, launch);
+    let plain_dense = quantization.as_ref().is_some_and(|quantization| leaves_dense_layers_plain(model, era, quantization));
+    let settings = Settings { launch, era, loader, plain_dense };
+    let has_head = model.tensors.iter().any(|group| group.role == Role::Head);
+    let mut known: HashMap<(&str, Role), Layouts> = HashMap::new();
+    // A list of modules to skip that names layers decides layer by layer; any other decides alike for all.
+    let by_layer = quantization.as_ref().is_some_and(|quantization| quantization.skipped_modules.iter().any(|module| names_layers(module)));
+    let held = model.tensors.iter().enumerate().filter(|(_, group)| stage.holds(group, model.tie_word_embeddings && !has_head));
+    held.map(|(index, group)| {
+        let compute = || group_layouts(group, quantization.as_ref(), settings);
+        let layouts = if by_layer { compute() } else { *known.entry((module(group), group.role)).or_insert_with(compute) };
+        piece(index, group, layouts, settings)
+    })
+    .collect()
+}
+
+fn names_layers(module: &str) -> bool {
+    module.starts_with("re:") || module.contains('*') || module.contains("layers.")
+}
+
+/// The module's name without its layer: `self_attn.q_proj` of `layers.3.self_attn.q_proj`.
+fn module(group: &TensorGroup) -> &str {
+    match group.layer {
+        Some(_) => group.name.splitn(3, '.').nth(2).unwrap_or(&group.name),
+        None => &group.name,
+    }
+}
+
+/// The quantisation that is in effect: the checkpoint's, or the one applied while loading.
+pub fn effective_quantization(model: &ModelSpec, launch: &Launch) -> Option<CheckpointQuantization> {
+    if let Some(quantization) = &model.quantization {
+        return Some(quantization.clone());
+    }
+    let method = launch.quantization.clone()?;
+    let four_bits = method == "bitsandbytes";
+    Some(CheckpointQuantization {
+        bits: if four_bits { 4 } else { 8 },
+        group_size: None,
+        zero_point: false,
+        desc_act: false,
+        block: (method == "fp8_per_block").then_some((128, 128)),
+        static_activations: matches!(method.as_str(), "fp8" | "fp8_per_tensor"),
+        nested: false,
+        format: four_bits.then(|| "nf4".to_owned()),
+        skipped_modules: Vec::new(),
+        experts: None,
+        quantized_head: false,
+        method,
+    })
+}
+
+/// How the pieces of one launch are loaded.
+#[derive(Clone, Copy)]
+struct Settings<'a> {
+    launch: &'a Launch,
+    era: &'a Era,
+    loader: Loader<'a>,
+    /// Whether dense linear layers stay in 16 bits although the checkpoint is quantised.
+    plain_dense: bool,
+}
+
+/// Whether the engine loads the dense linear layers of a quantised model in 16 bits: GPTQ in versions that look
+/// for quantised layers in tensor headers, when the folder has none (`AutoGPTQConfig.maybe_update_config`).
+pub fn leaves_dense_layers_plain(model: &ModelSpec, era: &Era, quantization: &CheckpointQuantization) -> bool {
+    era.gptq_reads_headers && model.without_tensors && quantization.method.contains("gptq")
+}
+
+fn piece(index: usize, group: &TensorGroup, layouts: Layouts, settings: Settings<'_>) -> Piece {
+    let launch = settings.launch;
+    let part = share(group, launch.parallel);
+    let parameters = layouts.stored.parameters(part.rows, part.columns).map(|bytes| bytes.saturating_mul(part.copies));
+    let stored = parameters.into_iter().fold(0, u64::saturating_add);
+    let resident =
+        layouts.resident.parameters(part.rows, part.columns).map(|bytes| allocated(bytes.saturating_mul(part.copies), settings.era));
+    let resident = resident.into_iter().fold(0, u64::saturating_add);
+    let computed = Piece { group: index, layer: group.layer, role: group.role, stored, resident, parameters, repacked: layouts.repacked };
+    let Some(exact) = group.stored.as_ref().filter(|_| !launch.quantized_in_flight && keeps_stored_type(group, launch)) else {
+        return computed;
+    };
+    let share_of_whole = part.elements() as f64 / group.elements().max(1) as f64;
+    let exact = exact.bytes.scale(share_of_whole).0;
+    Piece { stored: exact, resident: exact.saturating_add(resident).saturating_sub(stored), ..computed }
+}
+
+/// Whether the engine keeps the checkpoint's type: 32-bit tensors are narrowed to the launch's dtype.
+fn keeps_stored_type(group: &TensorGroup, launch: &Launch) -> bool {
+    let narrowed = group.stored.as_ref().is_some_and(|stored| stored.dtype == "F32") && launch.dtype.bytes() == 2;
+    !narrowed || !matches!(group.role, Role::Linear(_) | Role::Expert(_) | Role::Embedding | Role::Head)
+}
+
+fn group_layouts(group: &TensorGroup, quantization: Option<&CheckpointQuantization>, settings: Settings<'_>) -> Layouts {
+    let plain = Storage::Plain(settings.launch.dtype.bytes());
+    let plain = Layouts { stored: plain, resident: plain, repacked: false };
+    let Some(quantization) = quantization else { return plain };
+    let loader = settings.loader;
+    let skipped = quantization.skips(&group.name);
+    match group.role {
+        Role::Linear(_) if !skipped && !settings.plain_dense => layouts(quantization, loader, false),
+        Role::Expert(_) if !skipped => layouts(quantization.experts.as_deref().unwrap_or(quantization), loader, true),
+        Role::Head if quantization.quantized_head && !skipped => layouts(quantization, loader, false),
+        _ => plain,
+    }
+}
+
+/// What torch allocates for a tensor: while loading, blocks of 20 MiB and more are whole multiples of 2 MiB.
+fn allocated(bytes: u64, era: &Era) -> u64 {
+    if era.rounds_large_tensors && bytes >= 20 << 20 { bytes.next_multiple_of(2 << 20) } else { bytes.next_multiple_of(512) }
+}
