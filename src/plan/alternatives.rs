@@ -6,7 +6,7 @@ use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::make::Inputs;
 use crate::plan::outcome::{Alternative, Devices, Plan, Verdict};
 use crate::plan::pieces::PieceCache;
-use crate::plan::search::{Settings, Wish, search};
+use crate::plan::search::{LEAST_CONTEXT, Settings, Wish, search};
 use crate::plan::speed;
 use crate::plan::variant::variants;
 use crate::units::Bytes;
@@ -87,8 +87,8 @@ pub fn alternatives(inputs: &Inputs<'_>, settings: &Settings<'_>, plan: &Plan) -
         .model_sizes()
         .iter()
         .filter_map(|size| Some((billions(&size.name)?, size)))
-        // 4-bit weights take at least half a byte a parameter: larger models cannot fit.
-        .filter(|(billions, _)| Bytes::from_f64(billions * 0.5e9) < room)
+        // 4-bit weights take at least half a byte a parameter, and nothing runs in less than a GiB beside them.
+        .filter(|(billions, _)| Bytes::from_f64(billions * 0.52e9) + Bytes::GIB < room)
         .collect();
     sizes.sort_by(|(left, _), (right, _)| right.total_cmp(left));
     let mut found: Vec<Alternative> = Vec::new();
@@ -121,7 +121,7 @@ fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Opti
     fixed.set("cpu-offload-gb", 0);
     let wish = Wish { context: None, concurrency: None, fixed };
     let found = search(std::slice::from_ref(&smallest), settings, &wish, &[(1, 1)])?;
-    if found.evaluation.verdict != Verdict::Fits {
+    if found.evaluation.verdict != Verdict::Fits || found.evaluation.launch.max_model_len < LEAST_CONTEXT.min(model.context_length) {
         return None;
     }
     let pieces = PieceCache::default();

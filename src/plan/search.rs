@@ -3,6 +3,7 @@
 
 use crate::engine::arguments::Arguments;
 use crate::model::spec::ModelSpec;
+use crate::plan::budget::TermName;
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::outcome::{Decision, Reason, Rejected, Verdict};
 use crate::plan::pieces::PieceCache;
@@ -50,7 +51,7 @@ pub struct Found {
 /// Contexts that people ask for; the search offers the largest that fits.
 const CONTEXTS: [u64; 10] = [131_072, 65_536, 32_768, 16_384, 8192, 4096, 2048, 1024, 512, 256];
 /// The context below which a model is of no use in a conversation: the search gives up better weights first.
-const LEAST_CONTEXT: u64 = 4096;
+pub const LEAST_CONTEXT: u64 = 4096;
 /// The context that is enough unless more is asked for: what is left then serves more requests.
 const ENOUGH_CONTEXT: u64 = 32_768;
 /// Largest utilisation that the search chooses: the rest covers what other processes take for a moment.
@@ -160,7 +161,9 @@ impl Trial<'_> {
         for style in self.styles() {
             let candidate = self.candidate(style);
             let enough = self.wish.context.is_some() || candidate.context >= LEAST_CONTEXT.min(self.variant.model.context_length);
-            if candidate.evaluation.verdict.is_good() && enough {
+            // Where the weights alone are too large, no other style helps.
+            let hopeless = candidate.evaluation.weights.resident > self.setting.devices.limit;
+            if hopeless || candidate.evaluation.verdict.is_good() && enough {
                 return Some(candidate);
             }
             let better = nearest.as_ref().is_none_or(|best| {
@@ -219,7 +222,7 @@ impl Trial<'_> {
     fn require_concurrency(&self, mut evaluation: Evaluation, context: u64) -> Evaluation {
         let (Some(_), Some(concurrency)) = (self.wish.context, self.wish.concurrency) else { return evaluation };
         let need = evaluation.budget.kv_cache.request_bytes * concurrency;
-        let have = evaluation.budget.term(crate::plan::budget::TermName::KvCache).map_or(Bytes::ZERO, |term| term.size.low);
+        let have = evaluation.budget.term(TermName::KvCache).map_or(Bytes::ZERO, |term| term.size.low);
         if evaluation.verdict.is_good() && need > have {
             evaluation.verdict = Verdict::DoesNotFit;
             evaluation.reasons.push(Reason {
@@ -273,16 +276,13 @@ impl Trial<'_> {
             return;
         }
         let total = self.setting.devices.cuda_total.0.max(1) as f64;
-        let mut utilization = MOST_UTILIZATION;
-        // Device memory grows with the requested size byte by byte, but for whole blocks: two steps settle it.
-        for _ in 0..2 {
-            args.set("gpu-memory-utilization", utilization);
-            let trial = evaluate(args, self.setting);
-            let beyond = trial.budget.device_used.high.0 as f64 - trial.budget.requested.0 as f64;
-            let free = total - trial.budget.term(crate::plan::budget::TermName::Context).map_or(0.0, |term| term.size.high.0 as f64);
-            let most = ((self.setting.devices.limit.0 as f64 - beyond).min(free) / total).min(MOST_UTILIZATION);
-            utilization = ((most * 1e4).floor() / 1e4).max(0.01);
-        }
+        // Device memory grows with the requested size byte by byte, but for whole blocks, which only leave more free.
+        args.set("gpu-memory-utilization", MOST_UTILIZATION);
+        let trial = evaluate(args, self.setting);
+        let beyond = trial.budget.device_used.high.0 as f64 - trial.budget.requested.0 as f64;
+        let context = trial.budget.term(TermName::Context).map_or(0.0, |term| term.size.high.0 as f64);
+        let most = ((self.setting.devices.limit.0 as f64 - beyond).min(total - context) / total).min(MOST_UTILIZATION);
+        let utilization = ((most * 1e4).floor() / 1e4).max(0.01);
         args.set("gpu-memory-utilization", utilization);
     }
 

@@ -145,16 +145,28 @@ fn fused(module: &str) -> &str {
 
 /// Pinned memory: each fused parameter, rounded up to a power of two (`CachingHostAllocator`).
 fn pinned(model: &ModelSpec, pieces: &[Piece], offloaded: &[bool]) -> Bytes {
-    let mut parameters: BTreeMap<(u32, &str), [u64; 4]> = BTreeMap::new();
+    let mut total = Bytes::ZERO;
+    let mut layer_now = None;
+    let mut parameters: Vec<(&str, [u64; 4])> = Vec::new();
     for (piece, layer) in moved(pieces, offloaded) {
         let Some(group) = model.tensors.get(piece.group) else { continue };
-        let sums = parameters.entry((layer, fused(module(&group.name)))).or_default();
-        for (sum, bytes) in sums.iter_mut().zip(piece.parameters) {
-            *sum = sum.saturating_add(bytes);
+        if layer_now != Some(layer) {
+            total += rounded(&parameters);
+            parameters.clear();
+            layer_now = Some(layer);
+        }
+        let name = fused(module(&group.name));
+        match parameters.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sums)) => sums.iter_mut().zip(piece.parameters).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes)),
+            None => parameters.push((name, piece.parameters)),
         }
     }
-    let rounded = parameters.values().flatten().filter(|bytes| **bytes > 0);
-    rounded.map(|bytes| Bytes(bytes.checked_next_power_of_two().unwrap_or(u64::MAX))).sum()
+    total + rounded(&parameters)
+}
+
+fn rounded(parameters: &[(&str, [u64; 4])]) -> Bytes {
+    let sizes = parameters.iter().flat_map(|(_, sizes)| sizes).filter(|bytes| **bytes > 0);
+    sizes.map(|bytes| Bytes(bytes.checked_next_power_of_two().unwrap_or(u64::MAX))).sum()
 }
 
 /// Layers on the device whose dense and whose expert weights were repacked.
