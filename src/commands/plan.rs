@@ -10,11 +10,15 @@ use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
 use crate::commands::output;
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::finding::Severity;
+use crate::plan::make::Judging;
 use crate::plan::outcome::Plan;
 use crate::render::options::{RenderOptions, negatable_flags};
 use crate::render::validate::{Validated, validate};
 use crate::report::{View, WrittenFile, github, json, markdown, text};
 use crate::{render, write};
+
+/// How lines are read and judged: what `plan` hands to the planner.
+pub const JUDGING: Judging = Judging { parse: inputs::parse, judge: inputs::findings };
 
 /// Runs `gpudoctor plan`.
 ///

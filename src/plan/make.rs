@@ -216,7 +216,7 @@ fn splits(devices: u64, fixed: &Arguments) -> Vec<(u64, u64)> {
     if tensor.is_some() || pipeline.is_some() {
         return vec![(tensor.unwrap_or(1), pipeline.unwrap_or(1))];
     }
-    let divisors: Vec<u64> = (1..=devices).rev().filter(|size| devices % size == 0).collect();
+    let divisors: Vec<u64> = (1..=devices).rev().filter(|size| devices.is_multiple_of(*size)).collect();
     divisors.into_iter().map(|tensor| (tensor, devices / tensor)).collect()
 }
 

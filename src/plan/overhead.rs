@@ -14,9 +14,8 @@ use crate::units::Bytes;
 /// The context term: what is gone before the engine's first snapshot. In the oldest era it counts against the
 /// requested size, later it lies outside.
 pub fn context(launch: &Launch, setting: &Setting<'_>) -> Term {
-    let context = setting.mebibytes("context");
+    let (context, mut inputs) = bare_context(setting);
     let mut size = context;
-    let mut inputs = vec![setting.constant_input("context")];
     let mut parts = vec![Part { name: "CUDA context".to_owned(), bytes: context.expected }];
     if launch.parallel.devices() > 1 && (setting.era.communicators_before_snapshot || setting.era.accounting == AccountingEra::DeviceInUse)
     {
@@ -36,6 +35,23 @@ pub fn context(launch: &Launch, setting: &Setting<'_>) -> Term {
         inside_requested: inside,
         note: if inside { "counted inside the requested size up to 0.9.0" } else { "outside the requested size" }.to_owned(),
     }
+}
+
+/// The context alone: as measured on this architecture, else from the threads that the card keeps resident, else,
+/// where not even those are known, as on cards of that capability.
+fn bare_context(setting: &Setting<'_>) -> (Band, Vec<Input>) {
+    let measured = setting.devices.compute_capability == Some(90);
+    let Some(multiprocessors) = setting.devices.multiprocessors.filter(|_| !measured) else {
+        return (setting.mebibytes("context"), vec![setting.constant_input("context")]);
+    };
+    let threads = f64::from(multiprocessors) * setting.constant("context.threads_per_multiprocessor").value;
+    let each = setting.constant("context.per_thread");
+    let kibibytes = |each: f64| Bytes::from_f64(each * threads * 1024.0);
+    let local = Band { low: kibibytes(each.low), expected: kibibytes(each.value), high: kibibytes(each.high) };
+    let names = ["context.base", "context.per_thread", "context.threads_per_multiprocessor"];
+    let mut inputs = vec![Input::new("multiprocessors", multiprocessors, "the card")];
+    inputs.extend(names.map(|name| setting.constant_input(name)));
+    (setting.mebibytes("context.base") + local, inputs)
 }
 
 fn communicator(setting: &Setting<'_>) -> &'static str {

@@ -60,8 +60,11 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
             None => {}
         }
         if *moved {
-            weights.offloaded += bytes;
-            weights.read_from_host += active;
+            let state = Bytes(piece.state);
+            weights.offloaded += bytes - state;
+            weights.resident += state;
+            weights.read_from_host += active - state;
+            weights.read_per_step += state;
             layers.extend(piece.layer);
         } else {
             weights.resident += bytes;
