@@ -38,6 +38,8 @@ pub struct MemoryRules {
     pub batch_defaults: Timeline<Vec<BatchDefault>>,
     /// The default block of the KV cache in tokens.
     pub block_size: Timeline<u32>,
+    /// The default block for latent attention from compute capability 9.0 on, in tokens.
+    pub latent_block_size: Timeline<u32>,
     /// Which batch sizes are captured as CUDA graphs.
     pub capture_sizes: Timeline<CaptureSizes>,
     /// What is captured as a CUDA graph when nobody chooses.

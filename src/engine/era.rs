@@ -71,6 +71,8 @@ pub struct Era {
     pub rounds_large_tensors: bool,
     /// Whether in-flight quantisation holds the whole 16-bit model on the device first.
     pub in_flight_needs_whole_model: bool,
+    /// The block size that is picked for latent attention on compute capability 9.0 and newer.
+    pub latent_block_size: u64,
     batch_defaults: Vec<BatchDefault>,
 }
 
@@ -124,6 +126,7 @@ impl Era {
             times_combo_kernels: rules.combo_kernels_timed.value(version) == Some(&true),
             gptq_reads_headers: rules.gptq_reads_headers.value(version) == Some(&true),
             rounds_large_tensors: rules.large_tensors_rounded.value(version) == Some(&true),
+            latent_block_size: rules.latent_block_size.value(version).map_or(16, |size| u64::from(*size)),
             batch_defaults: rules.batch_defaults.value(version).cloned().ok_or_else(|| missing("batch_defaults"))?,
         })
     }

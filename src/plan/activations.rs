@@ -146,7 +146,7 @@ fn is_qwen(setting: &Setting<'_>) -> bool {
 }
 
 /// Latent attention allocates the worst case of its up-projection while profiling (`MLACommonImpl.forward_impl`).
-fn latent_workspace(widths: &Widths, launch: &Launch) -> Bytes {
+pub fn latent_workspace(widths: &Widths, launch: &Launch) -> Bytes {
     let tokens = (8 * launch.max_model_len).max(4 * launch.max_num_seqs * launch.block_size).min(64 * 1024);
     Bytes(launch.dtype.bytes()) * tokens * widths.up_projected
 }

@@ -3,7 +3,7 @@
 
 use crate::catalog::AccountingEra;
 use crate::engine::launch::{GraphMode, Launch, Offload, Runner};
-use crate::plan::activations::{USUAL_MULTIPROCESSORS, peaks, rows};
+use crate::plan::activations::{USUAL_MULTIPROCESSORS, latent_workspace, peaks, rows};
 use crate::plan::budget::{Band, Input, Part, Term, TermName};
 use crate::plan::evaluate::Setting;
 use crate::plan::pieces::{effective_quantization, leaves_dense_layers_plain};
@@ -217,6 +217,9 @@ fn forward_segments(widths: &Widths, launch: &Launch) -> Vec<u64> {
         segments.extend([all * query; 2]);
     } else {
         segments.extend([all * 2 * intermediate, all * intermediate, all * (query + 2 * key), all * (query + key)]);
+    }
+    if widths.up_projected > 0 {
+        segments.push(latent_workspace(widths, launch).0);
     }
     if launch.parallel.tensor > 1 {
         // The all-reduce writes to a tensor of its own.

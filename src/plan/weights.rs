@@ -83,7 +83,8 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
         weights.buffers = prefetch_buffers(model, pieces, &offloaded, step);
     }
     if let Some(rotary) = model.rotary.filter(|_| !stage.layers.is_empty()) {
-        weights.rotary = Bytes(rotary.positions.saturating_mul(rotary.dim).saturating_mul(launch.dtype.bytes()));
+        let bytes = if rotary.single_precision { 4 } else { launch.dtype.bytes() };
+        weights.rotary = Bytes(rotary.positions.saturating_mul(rotary.dim).saturating_mul(bytes));
     }
     weights.resident += weights.rotary;
     weights
