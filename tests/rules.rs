@@ -84,7 +84,8 @@ fn what_was_measured_names_the_runs() {
     let mut wrong = Vec::new();
     for (name, table) in files() {
         for source in sources(&toml::Value::Table(table)) {
-            let cited: Vec<&str> = source.split(['(', ')', ' ', ':', ',', ';']).filter(|word| word.starts_with("docs/measurements/")).collect();
+            let cited: Vec<&str> =
+                source.split(['(', ')', ' ', ':', ',', ';']).filter(|word| word.starts_with("docs/measurements/")).collect();
             let missing = cited.iter().any(|file| !root.join(file).is_file());
             if missing || source.starts_with("measured") && cited.is_empty() {
                 wrong.push(format!("{name}: {source}"));
