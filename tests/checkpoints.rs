@@ -1,6 +1,6 @@
 //! Tensor headers against the inventory: every model of the catalogue as a 16-bit checkpoint.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use gpudoctor::catalog::Catalog;
 use gpudoctor::model::headers::TensorHeader;

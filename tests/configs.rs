@@ -2,8 +2,6 @@
 //!
 //! Each is the hub's file cut to the fields that shape the model.
 
-#![expect(clippy::panic, reason = "a test fails by panicking")]
-
 use gpudoctor::catalog::Catalog;
 use gpudoctor::model::catalogue_entry;
 use gpudoctor::model::config::ModelConfig;

@@ -2,6 +2,8 @@
 //!
 //! `OVERWRITE=1 cargo test --test judge` rewrites the expected texts; read the difference before committing it.
 
+#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a test fails by panicking, and reads its own fixtures")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -68,7 +70,9 @@ impl Case {
             count,
             memory: Bytes::GIB * 32,
             cuda_total: Bytes::GIB * 32,
+            cuda_total_high: Bytes::GIB * 32,
             limit: Bytes::GIB * 32,
+            pcie_generation: None,
             multiprocessors: None,
             compute_capability,
             memory_bandwidth: None,

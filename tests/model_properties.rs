@@ -1,7 +1,5 @@
 //! Laws of reading a model: no text makes it panic, absurd values are errors, and more layers are more parameters.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-
 use gpudoctor::model::config::ModelConfig;
 use gpudoctor::model::headers::TensorHeader;
 use gpudoctor::units::Bytes;

@@ -1,5 +1,7 @@
 //! Every file below `rules/` is strict, sourced, and agrees with the others.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

@@ -128,7 +128,7 @@ fn human_readable_count(text: &str) -> Option<u64> {
         _ => return text.parse().ok(),
     };
     let number: f64 = text[..text.len() - 1].parse().ok()?;
-    (number >= 0.0 && number * scale < 9.0e18).then(|| (number * scale) as u64)
+    (number >= 0.0 && number * scale < 9.0e18).then_some((number * scale) as u64)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The CUDA graph term: what the driver keeps for each captured kernel, and the pool that captured steps share.
 
+use crate::catalog::Bounded;
 use crate::engine::launch::{GraphMode, Launch, Runner};
 use crate::plan::budget::{Band, Input, Part, Term, TermName};
 use crate::plan::evaluate::Setting;
+use crate::plan::pieces::effective_quantization;
 use crate::plan::sharding::Stage;
 use crate::plan::widths::{Widths, widths};
 use crate::units::Bytes;
@@ -42,7 +44,7 @@ pub fn captures(launch: &Launch) -> Captures {
 pub fn cuda_graphs(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Term {
     let captures = captures(launch);
     let widths = widths(setting.model, launch, stage.layers.len() as u64);
-    let driver = driver_memory(captures, &widths, setting);
+    let driver = driver_memory(captures, &widths, launch, setting);
     let pool = if captures.pieces + captures.steps > 0 { pool(captures, &widths, launch, setting) } else { Band::default() };
     let workspace = if captures.pieces + captures.steps > 0 { setting.mebibytes("graph.capture_workspace") } else { Band::default() };
     Term {
@@ -56,7 +58,10 @@ pub fn cuda_graphs(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Ter
             Input::new("layers", widths.layers, "the model"),
             setting.constant_input("graph.piece"),
             setting.constant_input("graph.step_layer"),
-        ],
+        ]
+        .into_iter()
+        .chain(unpacks_each_projection(launch, setting).then(|| setting.constant_input("graph.bitsandbytes_kernels")))
+        .collect(),
         parts: vec![Part { name: "driver".to_owned(), bytes: driver.expected }, Part { name: "pool".to_owned(), bytes: pool.expected }],
         inside_requested: subtracted(launch, setting),
         note: match launch.graph_mode {
@@ -91,8 +96,9 @@ pub fn estimate(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Option
     let first = first.max(Bytes(accumulator(captures, &widths)));
     let step = if widths.experts_per_token > 0 { "graph.expert_step_layer" } else { "graph.step_layer" };
     let step_mib = 2.0 * (widths.layers as f64 * setting.constant(step).value / 2.0 + 0.5).floor();
-    let others = mib(1.0_f64.max(2.0 * chunks_opened(widths.layers + 1) as f64)) * captures.pieces.saturating_sub(1)
-        + mib(step_mib.max(1.0)) * captures.steps.saturating_sub(1);
+    let kernels = kernels(launch, setting).value;
+    let others = mib(1.0_f64.max(2.0 * kernels * chunks_opened(widths.layers + 1) as f64)) * captures.pieces.saturating_sub(1)
+        + mib((kernels * step_mib).max(1.0)) * captures.steps.saturating_sub(1);
     let share = setting.constant("graph.estimate_share");
     let expected = first + others;
     Some(Band { low: expected.scale(share.low), expected, high: expected.scale(share.high) })
@@ -104,13 +110,33 @@ fn chunks_opened(pieces: u64) -> u64 {
     (pieces..2 * pieces).filter(|graph| graph % 32 == 8 || *graph >= 35 && (graph - 35) % 43 == 0).count() as u64
 }
 
-fn driver_memory(captures: Captures, widths: &Widths, setting: &Setting<'_>) -> Band {
+/// Whether each projection is unpacked in kernels of its own: bitsandbytes in 4 bits.
+fn unpacks_each_projection(launch: &Launch, setting: &Setting<'_>) -> bool {
+    effective_quantization(setting.model, launch)
+        .is_some_and(|quantization| quantization.method == "bitsandbytes" && quantization.bits == 4)
+}
+
+/// Kernels of a piece, times those of a plain one.
+fn kernels(launch: &Launch, setting: &Setting<'_>) -> Bounded {
+    if unpacks_each_projection(launch, setting) {
+        setting.constant("graph.bitsandbytes_kernels")
+    } else {
+        Bounded { low: 1.0, value: 1.0, high: 1.0 }
+    }
+}
+
+fn driver_memory(captures: Captures, widths: &Widths, launch: &Launch, setting: &Setting<'_>) -> Band {
     let pieces = (captures.pieces * (widths.layers + 1)) as f64;
     let layers = (captures.steps * widths.layers) as f64;
     let step = if widths.experts_per_token > 0 { "graph.expert_step_layer" } else { "graph.step_layer" };
     let (piece, step) = (setting.constant("graph.piece"), setting.constant(step));
-    let mib = |piece: f64, step: f64| Bytes::from_f64((pieces * piece + layers * step) * 1_048_576.0);
-    Band { low: mib(piece.low, step.low), expected: mib(piece.value, step.value), high: mib(piece.high, step.high) }
+    let kernels = kernels(launch, setting);
+    let mib = |piece: f64, step: f64, kernels: f64| Bytes::from_f64((pieces * piece + layers * step) * kernels * 1_048_576.0);
+    Band {
+        low: mib(piece.low, step.low, kernels.low),
+        expected: mib(piece.value, step.value, kernels.value),
+        high: mib(piece.high, step.high, kernels.high),
+    }
 }
 
 /// Intermediates of the largest captured pieces.
@@ -127,7 +153,8 @@ const fn accumulator(captures: Captures, widths: &Widths) -> u64 {
 /// The pool that captured steps share. The V2 runner captures whole steps on a stream of its own, so that they
 /// cannot reuse the pieces' blocks, and allocates the accumulator twice when a layer buffer splits the first.
 fn pool(captures: Captures, widths: &Widths, launch: &Launch, setting: &Setting<'_>) -> Band {
-    let pieces = Bytes(piece_pool(captures, widths, launch));
+    let unpacked = if unpacks_each_projection(launch, setting) { widths.unpacked_projection(launch.dtype) } else { Bytes::ZERO };
+    let pieces = Bytes(piece_pool(captures, widths, launch)) + unpacked;
     if captures.steps == 0 {
         return Band::exact(pieces);
     }

@@ -26,6 +26,9 @@ pub struct Piece {
     pub resident: u64,
     /// Bytes of each parameter as created: weights, scales, zero points, indices.
     pub parameters: [u64; 4],
+    /// Of `resident`, what stays on the device when the rest is offloaded: the maxima of bitsandbytes are no
+    /// parameters, and the offloader moves only those.
+    pub state: u64,
     /// Whether a kernel repacks it.
     pub repacked: bool,
 }
@@ -126,12 +129,18 @@ pub fn leaves_dense_layers_plain(model: &ModelSpec, era: &Era, quantization: &Ch
 fn piece(index: usize, group: &TensorGroup, layouts: Layouts, settings: Settings<'_>) -> Piece {
     let launch = settings.launch;
     let part = share(group, launch.parallel);
-    let parameters = layouts.stored.parameters(part.rows, part.columns).map(|bytes| bytes.saturating_mul(part.copies));
-    let stored = parameters.into_iter().fold(0, u64::saturating_add);
+    let mut parameters = layouts.stored.parameters(part.rows, part.columns).map(|bytes| bytes.saturating_mul(part.copies));
     let resident =
         layouts.resident.parameters(part.rows, part.columns).map(|bytes| allocated(bytes.saturating_mul(part.copies), settings.era));
+    let mut state = 0;
+    if matches!(layouts.stored, Storage::Absmax { .. }) {
+        state = resident[1..].iter().copied().fold(0, u64::saturating_add);
+        parameters[1..].fill(0);
+    }
+    let stored = parameters.into_iter().fold(0, u64::saturating_add);
     let resident = resident.into_iter().fold(0, u64::saturating_add);
-    let computed = Piece { group: index, layer: group.layer, role: group.role, stored, resident, parameters, repacked: layouts.repacked };
+    let (layer, role, repacked) = (group.layer, group.role, layouts.repacked);
+    let computed = Piece { group: index, layer, role, stored, resident, parameters, state, repacked };
     let Some(exact) = group.stored.as_ref().filter(|_| !launch.quantized_in_flight && keeps_stored_type(group, launch)) else {
         return computed;
     };

@@ -3,7 +3,7 @@
 
 use crate::engine::arguments::Arguments;
 use crate::model::spec::ModelSpec;
-use crate::plan::budget::TermName;
+use crate::plan::budget::{Budget, TermName};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::outcome::{Decision, Reason, Rejected, Verdict};
 use crate::plan::pieces::PieceCache;
@@ -86,7 +86,7 @@ pub struct Settings<'a> {
 /// The first variant that runs without host memory wins; host memory is used only when none does.
 pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parallel: &[(u64, u64)]) -> Option<Found> {
     let mut rejected = Vec::new();
-    let mut nearest: Option<Found> = None;
+    let mut nearest: Option<(Found, Trial<'_>)> = None;
     let caches: Vec<PieceCache> = variants.iter().map(|_| PieceCache::default()).collect();
     for offload in [false, true] {
         if offload && (wish.fixed.get("cpu-offload-gb").is_some() || wish.fixed.get("offload-group-size").is_some()) {
@@ -100,7 +100,7 @@ pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parall
             for &(tensor, pipeline) in parallel {
                 let setting = if offload { settings.offload } else { settings.device };
                 let setting = Setting { model: &variant.model, pieces, ..setting };
-                let trial = Trial { setting: &setting, wish, variant, tensor, pipeline, offload };
+                let trial = Trial { setting, wish, variant, tensor, pipeline, offload };
                 let Some(candidate) = trial.best() else { continue };
                 let mut found = candidate.into_found(index, &trial);
                 if found.evaluation.verdict.is_good() {
@@ -108,14 +108,20 @@ pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parall
                     return Some(found);
                 }
                 rejected.push(refusal(&trial, &found.evaluation));
-                let nearer = nearest.as_ref().is_none_or(|best| shortfall(&found.evaluation) < shortfall(&best.evaluation));
+                let nearer = nearest.as_ref().is_none_or(|(best, _)| shortfall(&found.evaluation) < shortfall(&best.evaluation));
                 if nearer {
-                    nearest = Some(found);
+                    nearest = Some((found, trial));
                 }
             }
         }
     }
-    nearest.map(|found| Found { rejected, ..found })
+    let (mut found, trial) = nearest?;
+    // What is short is said of the smallest way to run it, which a hopeless trial did not look at.
+    let smallest = trial.smallest()?.into_found(found.variant, &trial);
+    if shortfall(&smallest.evaluation) < shortfall(&found.evaluation) {
+        found = smallest;
+    }
+    Some(Found { rejected, ..found })
 }
 
 fn shortfall(evaluation: &Evaluation) -> Bytes {
@@ -138,7 +144,7 @@ fn refusal(trial: &Trial<'_>, evaluation: &Evaluation) -> Rejected {
 
 /// One variant on one split, with or without host memory.
 struct Trial<'a> {
-    setting: &'a Setting<'a>,
+    setting: Setting<'a>,
     wish: &'a Wish,
     variant: &'a Variant,
     tensor: u64,
@@ -183,6 +189,11 @@ impl Trial<'_> {
         nearest
     }
 
+    /// The candidate of the style that takes least.
+    fn smallest(&self) -> Option<Candidate> {
+        self.styles().last().map(|style| self.candidate(*style))
+    }
+
     /// Styles from the fastest to the smallest.
     fn styles(&self) -> Vec<Style> {
         let small = self.setting.devices.limit <= Bytes::GIB * 12;
@@ -209,11 +220,11 @@ impl Trial<'_> {
         if self.offload {
             self.set_offload(&mut args);
         }
-        let probe = evaluate(&args, self.setting);
+        let probe = evaluate(&args, &self.setting);
         let context = self.wish.context.or_else(|| wish_context(&self.wish.fixed)).unwrap_or_else(|| self.choose_context(&probe));
         self.set_context(&mut args, context);
         self.set_utilization(&mut args);
-        let evaluation = evaluate(&args, self.setting);
+        let evaluation = evaluate(&args, &self.setting);
         let evaluation = self.require_concurrency(evaluation, context);
         Candidate { style, args, evaluation, context }
     }
@@ -278,8 +289,8 @@ impl Trial<'_> {
         let total = self.setting.devices.cuda_total.0.max(1) as f64;
         // Device memory grows with the requested size byte by byte, but for whole blocks, which only leave more free.
         args.set("gpu-memory-utilization", MOST_UTILIZATION);
-        let trial = evaluate(args, self.setting);
-        let beyond = trial.budget.device_used.high.0 as f64 - trial.budget.requested.0 as f64;
+        let trial = evaluate(args, &self.setting);
+        let beyond = beyond(&trial.budget);
         let context = trial.budget.term(TermName::Context).map_or(0.0, |term| term.size.high.0 as f64);
         let most = ((self.setting.devices.limit.0 as f64 - beyond).min(total - context) / total).min(MOST_UTILIZATION);
         let utilization = ((most * 1e4).floor() / 1e4).max(0.01);
@@ -290,14 +301,14 @@ impl Trial<'_> {
     fn set_offload(&self, args: &mut Arguments) {
         args.set("cpu-offload-gb", 9999.0);
         self.set_utilization(args);
-        let all = evaluate(args, self.setting).weights.offloaded.gib();
+        let all = evaluate(args, &self.setting).weights.offloaded.gib();
         let most = (all / self.tensor as f64 * 2.0).ceil() as u64 + 1;
         let (mut low, mut high) = (1, most);
         while low < high {
             let middle = low + (high - low) / 2;
             args.set("cpu-offload-gb", middle as f64 / 2.0);
             self.set_utilization(args);
-            if evaluate(args, self.setting).verdict.is_good() { high = middle } else { low = middle + 1 }
+            if evaluate(args, &self.setting).verdict.is_good() { high = middle } else { low = middle + 1 }
         }
         args.set("cpu-offload-gb", low as f64 / 2.0);
         self.set_utilization(args);
@@ -315,6 +326,14 @@ impl Trial<'_> {
     }
 }
 
+/// Device memory beyond the requested size, at the high band. Where not even the weights fit into that, what they
+/// take beyond it is no reason to request less.
+fn beyond(budget: &Budget) -> f64 {
+    let held = budget.terms.iter().filter(|term| term.inside_requested && term.name != TermName::ActivationPeak);
+    let held: Bytes = held.map(|term| if term.name == TermName::KvCache { term.size.expected } else { term.size.high }).sum();
+    budget.device_used.high.0 as f64 - budget.requested.max(held).0 as f64
+}
+
 fn wish_context(fixed: &Arguments) -> Option<u64> {
     fixed.count("max-model-len")
 }
@@ -327,17 +346,20 @@ impl Candidate {
 }
 
 fn decisions(candidate: &Candidate, trial: &Trial<'_>) -> Vec<Decision> {
-    let why = |flag: &str| -> Option<String> {
+    let why = |flag: &str, argument: &serde_json::Value| -> Option<String> {
         let cache = &candidate.evaluation.budget.kv_cache;
         let limit = trial.setting.devices.limit;
         Some(match flag {
-            "model" => trial.variant.why.clone(),
-            "quantization" => format!("{} is applied while loading", trial.variant.label),
+            "model" if candidate.args.get("quantization").is_some() => "the checkpoint as it is".to_owned(),
+            "model" | "quantization" => trial.variant.why.clone(),
             "max-model-len" if trial.wish.context.is_some() => "as asked".to_owned(),
             "max-model-len" => format!("the cache holds {} tokens; the model allows {}", cache.tokens, trial.variant.model.context_length),
             "max-num-seqs" if trial.wish.concurrency.is_some() => "as asked".to_owned(),
             "max-num-seqs" => "each one more costs sampler memory of the whole vocabulary".to_owned(),
             "max-num-batched-tokens" => "bounds the activation peak; prompts longer than it are computed in chunks".to_owned(),
+            "gpu-memory-utilization" if argument == &serde_json::json!(MOST_UTILIZATION) => {
+                "the most that is chosen: the rest covers what other processes take for a moment".to_owned()
+            }
             "gpu-memory-utilization" => {
                 format!("the largest with which nvidia-smi stays within {limit} at the high band of every term")
             }
@@ -357,7 +379,7 @@ fn decisions(candidate: &Candidate, trial: &Trial<'_>) -> Vec<Decision> {
         .iter()
         .filter_map(|(flag, argument)| {
             let given = trial.wish.fixed.get(flag).is_some();
-            let why = if given { Some("as asked".to_owned()) } else { why(flag) };
+            let why = if given { Some("as asked".to_owned()) } else { why(flag, &argument.value) };
             why.map(|why| Decision { flag: flag.clone(), value: plain(&argument.value), why })
         })
         .collect()

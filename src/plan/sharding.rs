@@ -103,20 +103,20 @@ pub fn misfits(model: &ModelSpec, parallel: ParallelSizes) -> Vec<(&'static str,
     let tensor = parallel.tensor;
     let mut misfits = Vec::new();
     if let Some((heads, kv_heads)) = model.attention_heads() {
-        if heads % tensor != 0 {
+        if !heads.is_multiple_of(tensor) {
             misfits.push((
                 "heads-not-divisible",
                 format!("the model's {heads} attention heads do not divide by tensor parallel size {tensor}"),
             ));
         }
-        if tensor <= kv_heads && kv_heads % tensor != 0 || tensor > kv_heads && tensor % kv_heads != 0 {
+        if tensor <= kv_heads && !kv_heads.is_multiple_of(tensor) || tensor > kv_heads && !tensor.is_multiple_of(kv_heads) {
             misfits.push((
                 "kv-heads-not-divisible",
                 format!("the model's {kv_heads} key/value heads and tensor parallel size {tensor} do not divide each other"),
             ));
         }
     }
-    if model.vocab_size.next_multiple_of(VOCABULARY_PADDING) % tensor != 0 {
+    if !model.vocab_size.next_multiple_of(VOCABULARY_PADDING).is_multiple_of(tensor) {
         misfits.push((
             "vocabulary-not-divisible",
             format!("the vocabulary of {}, padded to a multiple of 64, does not divide by tensor parallel size {tensor}", model.vocab_size),
@@ -144,14 +144,14 @@ fn linear_misfits(model: &ModelSpec, parallel: ParallelSizes) -> Option<(&'stati
             Parallel::Row => (group.columns, "inputs"),
             Parallel::KeyValue(_) | Parallel::Replicated => return None,
         };
-        if size % tensor != 0 {
+        if !size.is_multiple_of(tensor) {
             return Some((
                 "width-not-divisible",
                 format!("the {size} {side} of {} do not divide by tensor parallel size {tensor}", group.name),
             ));
         }
         let group_size = group_size.filter(|_| split == Parallel::Row)?;
-        (size / tensor % group_size != 0).then(|| {
+        (!(size / tensor).is_multiple_of(group_size)).then(|| {
             (
                 "group-size-not-divisible",
                 format!("{size} inputs of {} over {tensor} ranks are not whole quantisation groups of {group_size}", group.name),

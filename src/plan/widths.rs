@@ -1,8 +1,9 @@
 //! The widths of one rank, in elements: what activations, graphs and workspaces are computed from.
 
 use crate::engine::launch::Launch;
-use crate::model::spec::{Mixer, Mlp, ModelSpec};
+use crate::model::spec::{Dtype, Mixer, Mlp, ModelSpec};
 use crate::plan::sharding::local_kv_heads;
+use crate::units::Bytes;
 
 /// Widths of the widest layer on one tensor-parallel rank.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,12 @@ pub fn widths(model: &ModelSpec, launch: &Launch, layers: u64) -> Widths {
 }
 
 impl Widths {
+    /// The largest projection in 16 bits: what kernels that unpack weights before a product write it to.
+    pub fn unpacked_projection(&self, dtype: Dtype) -> Bytes {
+        let widest = self.intermediate.max(self.expert_intermediate).max(self.query);
+        Bytes(widest.saturating_mul(self.hidden).saturating_mul(dtype.bytes()))
+    }
+
     fn add_mixer(&mut self, mixer: &Mixer, tensor: u64) {
         let mut add = |heads: u64, head: u64, key: u64, up_projected: u64| {
             let local = heads.div_ceil(tensor);

@@ -127,6 +127,7 @@ fn spec(id: &str) -> ModelSpec {
         multimodal: false,
         needs_remote_code: false,
         recurrent_dtype: None,
+        without_tensors: false,
         assumed: vec!["the AWQ checkpoint quantises every linear layer".to_owned()],
     }
 }
@@ -137,10 +138,12 @@ fn devices() -> Devices {
         count: 1,
         memory: Bytes(7 << 30),
         cuda_total: Bytes(7 << 30),
+        cuda_total_high: Bytes(7 << 30),
         limit: Bytes(7 << 30),
         compute_capability: None,
         memory_bandwidth: None,
         host_link: None,
+        pcie_generation: None,
         tflops_16bit: None,
         nvlink: false,
         multiprocessors: None,
@@ -186,6 +189,7 @@ fn launch() -> Launch {
         parallel: ParallelSizes { tensor: 1, pipeline: 1, data: 1, decode_context: 1, expert: false },
         offload: None,
         enforce_eager: true,
+        compiled: false,
         graph_mode: GraphMode::None,
         capture_sizes: vec![],
         async_scheduling: false,

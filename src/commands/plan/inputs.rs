@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::finding::Finding;
 use crate::judge::{self, JudgeContext};
 use crate::model::spec::ModelSpec;
-use crate::plan::make::{Inputs, Judged, Judging, make};
+use crate::plan::make::{Inputs, Judged, make};
 use crate::plan::outcome::{Interpretation, Plan};
 use crate::plan::release::{self, Chosen};
 use crate::plan::request::{PlanRequest, Subject};
@@ -60,17 +60,17 @@ impl Prepared {
             model: self.model.clone(),
             given: self.given.clone(),
             said: self.said.iter().cloned().chain(target_said).collect(),
-            judging: Judging { parse, judge: findings },
+            judging: super::JUDGING,
         };
         make(inputs).map_err(|error| Error::hinted(&error))
     }
 }
 
-fn parse(args: &Arguments, chosen: &Chosen<'_>) -> Arguments {
+pub(super) fn parse(args: &Arguments, chosen: &Chosen<'_>) -> Arguments {
     judge::as_parsed(args, chosen.engine, &chosen.behaviour)
 }
 
-fn findings(args: &Arguments, env: &IndexMap<String, String>, judged: &Judged<'_>) -> Vec<Finding> {
+pub(super) fn findings(args: &Arguments, env: &IndexMap<String, String>, judged: &Judged<'_>) -> Vec<Finding> {
     let launch = &judged.evaluation.launch;
     let context = JudgeContext {
         catalog: judged.catalog,
