@@ -62,6 +62,8 @@ pub struct Era {
     pub v2_runner_offloads: bool,
     /// Whether weights that a kernel repacks after loading stay in host memory.
     pub repacked_weights_stay_offloaded: bool,
+    /// Quantisation methods whose parameters loading replaces by new ones on the device, by which an offload is lost.
+    pub loses_offload: Vec<String>,
     /// Whether Inductor times fused kernels with arguments of its own (`benchmark_combo_kernel`).
     pub times_combo_kernels: bool,
     /// Whether GPTQ finds its quantised layers in the tensor headers, so that a folder without them loads dense
@@ -122,6 +124,11 @@ impl Era {
             v2_runner: engine.v2_model_runner(version).map_or(RunnerRule::Never, |row| row.value.clone()),
             v2_runner_offloads: !quirk(OFFLOAD_IGNORED),
             repacked_weights_stay_offloaded: rules.cpu_offload.value(version) == Some(&CpuOffload::UvaKeptOnRepack),
+            loses_offload: engine
+                .quirks_for(version)
+                .filter(|quirk| quirk.id == OFFLOAD_LOST)
+                .flat_map(|quirk| quirk.when.quantization.iter().cloned())
+                .collect(),
             in_flight_needs_whole_model: rules.online_quantization.value(version) == Some(&OnlineQuantization::WholeModelFirst),
             times_combo_kernels: rules.combo_kernels_timed.value(version) == Some(&true),
             gptq_reads_headers: rules.gptq_reads_headers.value(version) == Some(&true),

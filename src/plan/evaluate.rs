@@ -109,7 +109,8 @@ pub fn evaluate(args: &Arguments, setting: &Setting<'_>) -> Evaluation {
 
 /// Offload that was asked for and does not happen.
 fn broken_promise(args: &Arguments, evaluation: &Evaluation, setting: &Setting<'_>) -> Option<Reason> {
-    if !asks_for_offload(args) || evaluation.weights.offloaded > Bytes::ZERO {
+    let moves = evaluation.weights.offloaded > Bytes::ZERO && evaluation.weights.came_back == Bytes::ZERO;
+    if !asks_for_offload(args) || moves {
         return None;
     }
     let (code, message) = if evaluation.launch.offload.is_none() {
@@ -125,7 +126,7 @@ fn broken_promise(args: &Arguments, evaluation: &Evaluation, setting: &Setting<'
         (
             "offload-lost-on-repack",
             format!(
-                "vLLM {} repacks these weights after loading and puts them back on the device; offload of repacked weights is kept from 0.17.0 on",
+                "vLLM {} replaces quantised weights after loading, which puts them back on the device; their offload is kept from 0.17.0 on",
                 setting.version
             ),
         )

@@ -31,6 +31,8 @@ pub struct Piece {
     pub state: u64,
     /// Whether a kernel repacks it.
     pub repacked: bool,
+    /// Whether loading puts new tensors in its place, which in versions that lose an offload come to the device.
+    pub replaced: bool,
 }
 
 /// The pieces of one model by what they depend on.
@@ -61,7 +63,8 @@ impl PieceCache {
 fn pieces(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: Loader<'_>) -> Vec<Piece> {
     let quantization = effective_quantization(model, launch);
     let plain_dense = quantization.as_ref().is_some_and(|quantization| leaves_dense_layers_plain(model, era, quantization));
-    let settings = Settings { launch, era, loader, plain_dense };
+    let replaced = quantization.as_ref().is_some_and(|quantization| era.loses_offload.contains(&quantization.method));
+    let settings = Settings { launch, era, loader, plain_dense, replaced };
     let has_head = model.tensors.iter().any(|group| group.role == Role::Head);
     let mut known: HashMap<(&str, Role), Layouts> = HashMap::new();
     // A list of modules to skip that names layers decides layer by layer; any other decides alike for all.
@@ -118,6 +121,8 @@ struct Settings<'a> {
     loader: Loader<'a>,
     /// Whether dense linear layers stay in 16 bits although the checkpoint is quantised.
     plain_dense: bool,
+    /// Whether loading replaces quantised parameters in a version that loses an offload by it.
+    replaced: bool,
 }
 
 /// Whether the engine loads the dense linear layers of a quantised model in 16 bits: GPTQ in versions that look
@@ -140,7 +145,8 @@ fn piece(index: usize, group: &TensorGroup, layouts: Layouts, settings: Settings
     let stored = parameters.into_iter().fold(0, u64::saturating_add);
     let resident = resident.into_iter().fold(0, u64::saturating_add);
     let (layer, role, repacked) = (group.layer, group.role, layouts.repacked);
-    let computed = Piece { group: index, layer, role, stored, resident, parameters, state, repacked };
+    let replaced = repacked || settings.replaced && layouts.stored != Storage::Plain(launch.dtype.bytes());
+    let computed = Piece { group: index, layer, role, stored, resident, parameters, state, repacked, replaced };
     let Some(exact) = group.stored.as_ref().filter(|_| !launch.quantized_in_flight && keeps_stored_type(group, launch)) else {
         return computed;
     };

@@ -1,7 +1,7 @@
 //! The quantisations that a model may be launched in: as it is, quantised while loading, or as another checkpoint.
 
 use crate::catalog::{Catalog, Engine, Scheme, Unknown};
-use crate::model::spec::{CheckpointQuantization, ModelSpec};
+use crate::model::spec::{CheckpointQuantization, ModelSpec, Role};
 use crate::plan::outcome::Devices;
 use crate::plan::search::Variant;
 use crate::version::Version;
@@ -113,6 +113,15 @@ fn in_flight(model: &ModelSpec, method: &'static str) -> Variant {
     }
 }
 
+/// Group sizes of 4-bit checkpoints, the usual one first.
+const GROUPS: [u64; 3] = [128, 64, 32];
+
+/// The largest of them that divides the inputs of every linear layer.
+fn whole_group(model: &ModelSpec) -> u64 {
+    let inputs = || model.tensors.iter().filter(|group| matches!(group.role, Role::Linear(_) | Role::Expert(_))).map(|group| group.columns);
+    GROUPS.into_iter().find(|size| inputs().all(|columns| columns.is_multiple_of(*size))).unwrap_or(GROUPS[0])
+}
+
 /// A 4-bit checkpoint of the same model: one that the catalogue knows, else one that the user must bring.
 fn four_bit(model: &ModelSpec, scheme: &str, catalog: &Catalog) -> Variant {
     let known = catalog
@@ -124,7 +133,7 @@ fn four_bit(model: &ModelSpec, scheme: &str, catalog: &Catalog) -> Variant {
     let quantization = CheckpointQuantization {
         method: scheme.to_owned(),
         bits: 4,
-        group_size: Some(128),
+        group_size: Some(if known.is_some() { GROUPS[0] } else { whole_group(model) }),
         zero_point: scheme == "awq",
         skipped_modules: vec!["gate".to_owned()],
         ..CheckpointQuantization::default()

@@ -16,6 +16,8 @@ pub struct Weights {
     pub resident: Bytes,
     /// Moved to host memory.
     pub offloaded: Bytes,
+    /// Was to be moved, and came back to the device when loading replaced it; part of `resident`.
+    pub came_back: Bytes,
     /// Pinned host memory of one rank: torch's pinned allocator rounds each parameter up to a power of two.
     pub pinned: Bytes,
     /// Linear layers of the rank that a kernel repacked, by layers: dense, and of experts.
@@ -43,13 +45,14 @@ pub struct Weights {
 /// The weights of a rank of `stage`, from its `pieces`.
 pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pieces: &[Piece]) -> Weights {
     let mut offloaded = offloaded(model, pieces, launch.offload.as_ref());
-    // Up to 0.16 a kernel that repacks its weights puts new tensors on the device, so that they come back.
+    let mut weights = Weights::default();
+    // Up to 0.16 loading that replaces weights puts the new tensors on the device, so that they come back.
     if !era.repacked_weights_stay_offloaded {
-        for (moved, piece) in offloaded.iter_mut().zip(pieces) {
-            *moved &= !piece.repacked;
+        for (moved, piece) in offloaded.iter_mut().zip(pieces).filter(|(moved, piece)| **moved && piece.replaced) {
+            weights.came_back += Bytes(piece.resident);
+            *moved = false;
         }
     }
-    let mut weights = Weights::default();
     let mut layers = BTreeSet::new();
     for (piece, moved) in pieces.iter().zip(&offloaded) {
         let bytes = Bytes(piece.resident);
