@@ -30,7 +30,9 @@ fn budget(case: &Case, yaml: &str) -> Budget {
 fn terms_sum() {
     everywhere(|name, version, case| {
         let budget = budget(&case(cards("h100 sxm", 1)), &format!("model: {name}\nmax-model-len: 4096\nmax-num-seqs: 16\n"));
-        let inside: Bytes = budget.terms.iter().filter(|term| term.inside_requested).map(|term| term.size.expected).sum();
+        // Of graphs the engine subtracts an estimate of its own, not what they turn out to take.
+        let inside = budget.terms.iter().filter(|term| term.inside_requested && term.name != TermName::CudaGraphs);
+        let inside: Bytes = inside.map(|term| term.size.expected).sum();
         assert!(inside <= budget.requested, "{name} {version}: {inside} of {}", budget.requested);
         for term in &budget.terms {
             let band = term.size;
