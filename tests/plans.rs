@@ -3,6 +3,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "common/program.rs"]
+mod program;
 #[path = "plans/support.rs"]
 mod support;
 

@@ -113,6 +113,20 @@ fn in_flight(model: &ModelSpec, method: &'static str) -> Variant {
     }
 }
 
+/// The shape of a quantised checkpoint that the catalogue names beside the model that it was made from, as a plan
+/// with it has it: the model's own id, and the scheme.
+pub fn known_checkpoint<'a>(id: &str, catalog: &'a Catalog) -> Option<(&'a str, &'a str)> {
+    catalog.model_sizes().iter().find_map(|size| {
+        let checkpoint = size.quantized.iter().find(|checkpoint| checkpoint.id.eq_ignore_ascii_case(id))?;
+        Some((size.model.as_str(), checkpoint.scheme.as_str()))
+    })
+}
+
+/// `model` as its known checkpoint in `scheme` has it.
+pub fn as_checkpoint(model: &ModelSpec, scheme: &str, catalog: &Catalog) -> ModelSpec {
+    four_bit(model, scheme, catalog).model
+}
+
 /// Group sizes of 4-bit checkpoints, the usual one first.
 const GROUPS: [u64; 3] = [128, 64, 32];
 

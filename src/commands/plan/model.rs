@@ -12,6 +12,7 @@ use crate::model::config::ModelConfig;
 use crate::model::spec::{ModelSpec, Origin};
 use crate::plan::outcome::Interpretation;
 use crate::plan::request::{PlanRequest, Subject};
+use crate::plan::variant::{as_checkpoint, known_checkpoint};
 
 /// Reads the model called `name`, and says how the name was understood.
 pub(super) fn read(name: &str, request: &PlanRequest, catalog: &Catalog) -> Result<(ModelSpec, Vec<Interpretation>), Error> {
@@ -46,6 +47,9 @@ fn instead(name: &str, catalog: &Catalog) -> Option<String> {
 
 /// The catalogue's entry. What cannot be verified is not used.
 fn from_catalogue(name: &str, catalog: &Catalog) -> Result<ModelSpec, Error> {
+    if let Some((base, scheme)) = known_checkpoint(name, catalog) {
+        return Ok(as_checkpoint(&from_catalogue(base, catalog)?, scheme, catalog));
+    }
     let entry = catalog.model(name).map_err(|error| {
         Error::input(error.to_string()).with_hint("name a directory, a hub id such as `Qwen/Qwen3-8B`, or a size such as `70b`")
     })?;
@@ -88,7 +92,7 @@ fn from_disk(path: &Path, request: &PlanRequest) -> Result<ModelSpec, Error> {
 fn from_hub(id: &fetch::HubId, name: &str, request: &PlanRequest, catalog: &Catalog) -> Result<ModelSpec, Error> {
     let mut settings = HubSettings::from_environment(&|name| std::env::var(name).ok());
     settings.offline |= request.access.offline;
-    if catalog.model(name).is_ok() {
+    if catalog.model(name).is_ok() || known_checkpoint(name, catalog).is_some() {
         settings.deadlines = Deadlines { connect: Duration::from_secs(3), total: Duration::from_secs(20), ..settings.deadlines };
     }
     let mut progress = |line: &str| crate::commands::output::progress(line);
