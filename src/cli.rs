@@ -6,6 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::engine::arguments::Argument;
+use crate::finding::Severity;
 use crate::plan::request::{EngineRequest, GivenSize};
 use crate::version::Version;
 
@@ -55,6 +56,18 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  gpudoctor check --image --for vllm@0.25.1 --target-driver 580 --target-gpu h100
+  RUN gpudoctor check --image --for vllm                    in a Dockerfile, as its last step
+  gpudoctor check --image --python /opt/venv --format json  one environment, for a program
+
+Exit codes:
+  0  nothing wrong, and what was asked could be seen
+  1  findings at --fail-on, or what was asked could not be seen
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   gpudoctor explain                                         list everything that can be explained
@@ -70,6 +83,13 @@ pub enum Command {
     /// configuration exactly as it is: what it needs, and what each line really does in that engine version.
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<PlanCommand>),
+
+    /// Find what keeps an image from serving, before it starts
+    ///
+    /// Reads the Python packages of the image that it runs in, without running Python and without a GPU: whether engine,
+    /// torch and CUDA libraries fit together, and run on the driver and the card that are named.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Box<CheckCommand>),
 
     /// Explain a term of the budget or a finding
     ///
@@ -98,6 +118,46 @@ pub struct PlanCommand {
     /// How to report it.
     #[command(flatten)]
     pub output: OutputOptions,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckCommand {
+    /// Check the packages that are installed here, and not the machine; required
+    #[arg(long, help_heading = "Subject")]
+    pub image: bool,
+
+    /// Look at this environment only: its directory, its interpreter or its package directory
+    #[arg(long, value_name = "PATH", help_heading = "Subject")]
+    pub python: Option<PathBuf>,
+
+    /// The engine that must be there, and its version
+    #[arg(long = "for", value_name = "NAME[@VERSION]", value_parser = values::engine, help_heading = "Target")]
+    pub engine: Option<EngineRequest>,
+
+    /// The driver that the image must run on: a version, or a branch such as 580
+    #[arg(long, value_name = "VERSION", help_heading = "Target")]
+    pub target_driver: Option<Version>,
+
+    /// The card that the image must run on, such as h100 or "rtx 3060"
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub target_gpu: Option<String>,
+
+    /// Run only these checks (repeatable, or separated by commas)
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    pub only: Vec<String>,
+
+    /// Leave these checks out (repeatable, or separated by commas)
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    pub skip: Vec<String>,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text, help_heading = "Output")]
+    pub format: CheckFormat,
+
+    /// The mildest finding that makes the exit code 1
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Error, help_heading = "Output")]
+    pub fail_on: FailOn,
 }
 
 /// `explain`.
@@ -225,6 +285,17 @@ pub enum Format {
     Github,
 }
 
+/// The form of a diagnosis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people
+    Text,
+    /// The stable contract; docs/schema has its JSON Schema
+    Json,
+    /// Workflow annotations of GitHub Actions
+    Github,
+}
+
 /// How the engine is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Usage {
@@ -241,6 +312,16 @@ pub enum FailOn {
     Error,
     /// Errors and warnings
     Warning,
+}
+
+impl FailOn {
+    /// The severity.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Error => Severity::Error,
+            Self::Warning => Severity::Warning,
+        }
+    }
 }
 
 /// When to colour the output.

@@ -7,6 +7,7 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
+pub mod check;
 pub mod complete;
 pub mod explain;
 pub mod output;
@@ -28,6 +29,7 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
     output::choose_colour(cli.color);
     let done = match &cli.command {
         Command::Plan(command) => plan::run(command),
+        Command::Check(command) => check::run(command),
         Command::Explain(command) => explain::run(command),
         Command::Completions { shell } => complete::completions(*shell),
         Command::Man => complete::manual_page(),

@@ -1,4 +1,4 @@
-//! A plan to text for people, machines and pages. Pure: renderers get data and return text.
+//! A plan or a diagnosis to text for people, machines and pages. Pure: renderers get data and return text.
 //!
 //! The text carries ANSI styles; whoever prints it strips them where they are not wanted.
 
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::render::ArtifactKind;
 
+pub mod check;
 pub mod command;
 pub mod github;
 pub mod json;

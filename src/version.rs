@@ -129,6 +129,39 @@ impl fmt::Display for VersionRange {
     }
 }
 
+/// A PEP 440 specifier such as `>=3.10,<3.15` or `==2.11.0`, as packages write what they require.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Specifier(pep440_rs::VersionSpecifiers);
+
+impl Specifier {
+    /// Whether `version` is one of those required. A local part, `+cu130`, counts only where the specifier has one.
+    pub fn allows(&self, version: &Version) -> bool {
+        self.0.contains(&version.parsed)
+    }
+
+    /// The version that is required alone, `2.11.0` of `==2.11.0`.
+    pub fn pinned(&self) -> Option<Version> {
+        let mut specifiers = self.0.iter();
+        let only = specifiers.next().filter(|_| specifiers.next().is_none())?;
+        let exact = matches!(only.operator(), pep440_rs::Operator::Equal | pep440_rs::Operator::ExactEqual);
+        exact.then(|| Version { parsed: only.version().clone(), text: only.version().to_string() })
+    }
+}
+
+impl FromStr for Specifier {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        text.parse().map(Self).map_err(|_| InvalidVersion(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Specifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +183,16 @@ mod tests {
         assert!(version("580.65.06") > version("550.144.03"));
         assert!(version("0.8.5.post1") > version("0.8.5"));
         assert!(version("0.9.0") > version("0.8.5.post1"));
+    }
+
+    #[test]
+    fn a_pin_allows_every_build_of_its_version() {
+        let pin: Specifier = "==2.11.0".parse().expect("a specifier of the test");
+        assert!(pin.allows(&version("2.11.0+cu130")) && !pin.allows(&version("2.10.0+cu130")));
+        assert_eq!(pin.pinned(), Some(version("2.11.0")));
+        let range: Specifier = ">=3.10,<3.15".parse().expect("a specifier of the test");
+        assert!(range.allows(&version("3.12")) && !range.allows(&version("3.9")) && range.pinned().is_none());
+        assert!("newest".parse::<Specifier>().is_err());
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 500;
 
 /// Modules that are functions of their arguments: no files, environment, network, processes, clocks or terminals.
-const PURE: [&str; 12] =
-    ["units", "version", "hint", "catalog", "finding", "model", "engine", "plan", "judge", "render", "report", "explain"];
+const PURE: [&str; 14] = [
+    "units", "version", "hint", "catalog", "finding", "capture", "model", "engine", "plan", "judge", "check", "render", "report", "explain",
+];
 
 /// What no pure module may name.
 const EFFECTS: [&str; 12] = [
@@ -54,7 +55,7 @@ fn pure_modules_do_nothing_but_compute() {
 
 #[test]
 fn every_module_is_either_pure_or_known_for_its_effects() {
-    let effectful = ["fetch", "write", "error", "cli", "commands"];
+    let effectful = ["fetch", "probe", "write", "error", "cli", "commands"];
     for module in modules() {
         assert!(PURE.contains(&module.as_str()) || effectful.contains(&module.as_str()), "`{module}` is in neither list");
     }

@@ -25,6 +25,12 @@ fn the_schema_of_the_plan_is_current() {
 }
 
 #[test]
+fn the_schema_of_the_check_is_current() {
+    let schema = serde_json::to_string_pretty(&gpudoctor::report::json::check::schema()).unwrap();
+    assert_current("docs/schema/check.json", &format!("{schema}\n"));
+}
+
+#[test]
 fn completions_exist_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         assert!(run(&["completions", shell]).contains("concurrency"), "{shell}");

@@ -9,7 +9,6 @@ use crate::catalog::Catalog;
 use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
 use crate::commands::output;
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
-use crate::finding::Severity;
 use crate::plan::make::Judging;
 use crate::plan::outcome::Plan;
 use crate::render::options::{RenderOptions, negatable_flags};
@@ -99,10 +98,7 @@ fn report(plan: &Plan, view: &View, options: &OutputOptions) -> Result<u8, Error
 
 /// 1 for a launch that is not good to go, or with a finding at the threshold.
 fn exit_code(plan: &Plan, fail_on: FailOn) -> u8 {
-    let threshold = match fail_on {
-        FailOn::Error => Severity::Error,
-        FailOn::Warning => Severity::Warning,
-    };
+    let threshold = fail_on.severity();
     let failed = !plan.verdict.is_good() || plan.findings.iter().any(|finding| finding.severity >= threshold);
     if failed { EXIT_FINDINGS } else { EXIT_GOOD }
 }

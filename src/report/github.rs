@@ -1,5 +1,6 @@
 //! Workflow commands of GitHub Actions: one annotation a finding, one for the verdict.
 
+use crate::check::Diagnosis;
 use crate::finding::{Finding, Severity};
 use crate::plan::outcome::Plan;
 use crate::report::verdict;
@@ -9,6 +10,15 @@ pub fn render(plan: &Plan) -> String {
     let level = if plan.verdict.is_good() { "notice" } else { "error" };
     let mut lines: Vec<String> = plan.findings.iter().map(annotation).collect();
     lines.push(format!("::{level} title=gpudoctor plan::{}", data(&verdict::sentence(plan))));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The annotations of a diagnosis. Ends with a line break.
+pub fn check(diagnosis: &Diagnosis) -> String {
+    let level = if diagnosis.count(Severity::Error) == 0 { "notice" } else { "error" };
+    let mut lines: Vec<String> = diagnosis.findings.iter().map(|judged| annotation(&judged.finding)).collect();
+    lines.push(format!("::{level} title=gpudoctor check::{}", data(&crate::report::check::counts(diagnosis))));
     lines.push(String::new());
     lines.join("\n")
 }

@@ -1,3 +1,4 @@
 //! The stable contracts. Each is a type of its own, so that inner types can change freely.
 
+pub mod check;
 pub mod plan;

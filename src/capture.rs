@@ -1,0 +1,173 @@
+//! What was read of an image, as plain values: everything after it is a function of them.
+
+pub mod metadata;
+
+use crate::capture::metadata::Metadata;
+
+/// What was read of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Its Python environments; the one that a shell would use comes first.
+    pub environments: Vec<Environment>,
+    /// Where environments were looked for.
+    pub looked: Vec<String>,
+    /// The C library, where something was found that could need one.
+    pub glibc: Option<Glibc>,
+    /// What is there and could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// What one interpreter imports from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Its directory: `/opt/venv`, `/usr`.
+    pub root: String,
+    /// Its package directories, in the order in which they are searched.
+    pub sites: Vec<String>,
+    /// Its Python, `3.12`; from the directory's name, so without the patch number.
+    pub python: Option<String>,
+    /// What installs packages into it.
+    pub installer: Installer,
+    /// Its packages, in the order of `sites`.
+    pub packages: Vec<Package>,
+    /// The PyTorch packages that can be imported, in the order of `sites`; the first one is.
+    pub torches: Vec<TorchBuild>,
+}
+
+/// What installs packages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Installer {
+    /// pip, or unknown.
+    #[default]
+    Pip,
+    /// uv.
+    Uv,
+}
+
+/// One installed package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Package {
+    /// Its name, normalised: lower case, with hyphens.
+    pub name: String,
+    /// Its version as written.
+    pub version: String,
+    /// Its `.dist-info` or `.egg-info`.
+    pub place: String,
+    /// What it requires.
+    pub metadata: Metadata,
+    /// The tags of its wheel: `cp38-abi3-manylinux_2_28_x86_64`.
+    pub tags: Vec<String>,
+}
+
+/// What `torch/version.py` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TorchBuild {
+    /// The file.
+    pub place: String,
+    /// Its version with the build: `2.11.0+cu130`.
+    pub version: Option<String>,
+    /// The CUDA that it was built with.
+    pub cuda: Setting,
+    /// The ROCm that it was built with.
+    pub hip: Setting,
+}
+
+/// An assignment in `version.py`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Setting {
+    /// It is not there, or not readable.
+    #[default]
+    Absent,
+    /// `None`.
+    Nothing,
+    /// A text.
+    Text(String),
+}
+
+impl Setting {
+    /// The text, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Absent | Self::Nothing => None,
+        }
+    }
+}
+
+/// The C library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glibc {
+    /// Its version, `2.36`.
+    pub version: String,
+    /// The file.
+    pub place: String,
+}
+
+/// Something that is there and could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The path.
+    pub place: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Environment {
+    /// The package of a normalised name that is imported: the first.
+    pub fn package(&self, name: &str) -> Option<&Package> {
+        self.packages.iter().find(|package| package.name == name)
+    }
+
+    /// The PyTorch that is imported.
+    pub fn torch(&self) -> Option<&TorchBuild> {
+        self.torches.first()
+    }
+}
+
+impl TorchBuild {
+    /// Reads the assignments of `version.py`; what else stands there is left alone.
+    pub fn parse(place: String, text: &str) -> Self {
+        let setting = |name: &str| text.lines().take(LINES).find_map(|line| assigned(line, name)).unwrap_or_default();
+        let version = setting("__version__").text().map(str::to_owned);
+        Self { place, version, cuda: setting("cuda"), hip: setting("hip") }
+    }
+}
+
+/// More lines than `version.py` ever had.
+const LINES: usize = 200;
+
+/// The value of `NAME = 'text'` or `NAME: Optional[str] = 'text'`, where `line` assigns to `name`.
+fn assigned(line: &str, name: &str) -> Option<Setting> {
+    let rest = line.strip_prefix(name)?;
+    if !rest.starts_with([' ', ':', '=']) {
+        return None;
+    }
+    let (_, value) = rest.split_once('=')?;
+    let value = value.split('#').next().unwrap_or_default().trim();
+    let quoted = |mark: char| value.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
+    match (value, quoted('\'').or_else(|| quoted('"'))) {
+        ("None", _) => Some(Setting::Nothing),
+        (_, Some(text)) if !text.is_empty() => Some(Setting::Text(text.to_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_build_stands_in_version_py() {
+        let text = "from typing import Optional\n\n__all__ = ['__version__', 'debug', 'cuda']\n__version__ = '2.11.0+cu130'\n\
+                    debug = False\ncuda: Optional[str] = '13.0'\ngit_version = 'x'\nhip: Optional[str] = None\n";
+        let build = TorchBuild::parse(String::new(), text);
+        assert_eq!((build.version.as_deref(), build.cuda.text(), build.hip), (Some("2.11.0+cu130"), Some("13.0"), Setting::Nothing));
+    }
+
+    #[test]
+    fn what_is_no_assignment_is_absent() {
+        for text in ["", "cuda", "cuda = ", "cuda = '13", "cudas = '13.0'", "cuda = f()", "\u{0}\u{1}"] {
+            assert_eq!(TorchBuild::parse(String::new(), text).cuda, Setting::Absent, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A diagnosis for people: the primary cause first, with its evidence and the commands that mend it.
+
+use crate::check::{Diagnosis, Judged};
+use crate::finding::{Evidence, Fix, Risk, Severity};
+use crate::report::layout::{self, columns, counted, pad, wrap};
+use crate::report::style;
+
+/// The report. Ends with a line break.
+pub fn render(diagnosis: &Diagnosis, columns: usize) -> String {
+    let width = layout::width(columns);
+    let mut blocks = Vec::new();
+    if let Some(subject) = &diagnosis.subject {
+        blocks.push(wrap(subject, "Examined ", "  ", width));
+    }
+    blocks.extend(diagnosis.findings.iter().map(|judged| block(judged, diagnosis.primary.as_ref(), width)));
+    if !diagnosis.skipped.is_empty() {
+        let widest = diagnosis.skipped.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
+        let rest = " ".repeat(widest + 4);
+        let line = |(id, reason): &(&str, String)| wrap(reason, &format!("  {}  ", pad(id, widest)), &rest, width);
+        let lines: Vec<String> = diagnosis.skipped.iter().map(line).collect();
+        blocks.push(format!("{}\n{}", style::quiet("Not judged"), lines.join("\n")));
+    }
+    blocks.push(counts(diagnosis));
+    blocks.join("\n\n") + "\n"
+}
+
+/// The last line: how many findings of each severity, how many checks passed, how many could not be judged.
+pub fn counts(diagnosis: &Diagnosis) -> String {
+    let words = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "note")];
+    let counts = words.map(|(severity, noun)| (diagnosis.count(severity), noun));
+    let mut found: Vec<String> = counts.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun)).collect();
+    if found.is_empty() {
+        found.push("nothing wrong".to_owned());
+    }
+    format!("{}; {} passed, {} not judged", found.join(", "), diagnosis.passed.len(), diagnosis.skipped.len())
+}
+
+fn block(judged: &Judged, primary: Option<&String>, width: usize) -> String {
+    let finding = &judged.finding;
+    let mark = match finding.severity {
+        Severity::Error => "✗",
+        Severity::Warning => "!",
+        Severity::Info => "·",
+    };
+    let note = if primary == Some(&finding.id) { "primary cause" } else { finding.severity.name() };
+    let id = format!("{mark} {}", finding.id);
+    let gap = width.saturating_sub(columns(&id) + columns(note)).max(2);
+    let mut lines = vec![format!("{}{}{}", style::severity(finding.severity, &id), " ".repeat(gap), style::quiet(note))];
+    lines.push(wrap(&finding.message, "  ", "  ", width));
+    lines.extend(evidence(&finding.evidence, width));
+    if !judged.explains.is_empty() {
+        lines.push(wrap(&judged.explains.join(", "), "    explains: ", "      ", width));
+    }
+    lines.extend(fixes(&finding.fixes, width));
+    lines.join("\n")
+}
+
+/// Facts in columns: name, value, where it was read.
+fn evidence(facts: &[Evidence], width: usize) -> Vec<String> {
+    let name = facts.iter().map(|evidence| columns(&evidence.fact)).max().unwrap_or(0);
+    let value = facts.iter().map(|evidence| columns(&evidence.value)).max().unwrap_or(0).min(24);
+    let rest = " ".repeat(6);
+    let line = |evidence: &Evidence| {
+        let first = format!("    {}  {}  ", pad(&evidence.fact, name), pad(&evidence.value, value));
+        if columns(&first) > width {
+            wrap(&format!("{} {}", evidence.value, evidence.source), &format!("    {}  ", evidence.fact), &rest, width)
+        } else {
+            wrap(&evidence.source, &first, &rest, width)
+        }
+    };
+    facts.iter().map(line).collect()
+}
+
+/// The fixes in order, and the command that shows that they worked.
+fn fixes(fixes: &[Fix], width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, fix) in fixes.iter().enumerate() {
+        let mut notes: Vec<&str> = fix.needs.iter().map(String::as_str).collect();
+        if fix.risk == Risk::Risky {
+            notes.push("risky");
+        }
+        let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+        let number = if fixes.len() > 1 { format!(" {}", index + 1) } else { String::new() };
+        lines.push(wrap(&fix.text, &format!("  fix{number}{notes}: "), "         ", width));
+        lines.extend(fix.command.as_ref().map(|command| format!("         {}", style::literal(command))));
+    }
+    let verify = fixes.iter().find_map(|fix| fix.verify.as_ref());
+    lines.extend(verify.map(|command| format!("  verify {}", style::literal(command))));
+    lines
+}

@@ -1,0 +1,166 @@
+//! `gpudoctor.check/1`: what `check --format json` prints. Fields may be added; none is renamed or removed under `/1`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::check::{Diagnosis, Judged};
+use crate::finding::{self, Risk, Severity};
+
+/// The contract's name and version.
+pub const SCHEMA: &str = "gpudoctor.check/1";
+
+/// The report of `gpudoctor check`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CheckReport {
+    /// `gpudoctor.check/1`.
+    pub schema: &'static str,
+    /// The exit code of the command.
+    pub exit_code: u8,
+    /// The id of the finding to mend first; `null` where nothing is wrong.
+    pub primary: Option<String>,
+    /// What was examined.
+    pub subject: Option<String>,
+    /// How many of each.
+    pub summary: Summary,
+    /// What is wrong, or worth knowing; the primary cause first.
+    pub findings: Vec<Finding>,
+    /// Checks that could not look.
+    pub skipped: Vec<Skipped>,
+    /// Ids of checks that looked and found nothing wrong.
+    pub passed: Vec<String>,
+}
+
+/// How many findings and checks of each kind.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Summary {
+    /// Findings that are errors.
+    pub errors: usize,
+    /// Findings that are warnings.
+    pub warnings: usize,
+    /// Findings that are worth knowing.
+    pub infos: usize,
+    /// Checks that found nothing wrong.
+    pub passed: usize,
+    /// Checks that could not look.
+    pub skipped: usize,
+}
+
+/// A check that could not look.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Skipped {
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// One thing that is wrong, or worth knowing.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Finding {
+    /// Kebab-case id; `gpudoctor explain ID` has its page.
+    pub id: String,
+    /// `info`, `warning` or `error`.
+    pub severity: &'static str,
+    /// What it is about: `image`, `engine`, `torch`, `driver`, `gpu:ID`, `package:NAME`.
+    pub subject: String,
+    /// The fact, then the requirement.
+    pub message: String,
+    /// What was read.
+    pub evidence: Vec<Evidence>,
+    /// Ids of other findings that follow from this one.
+    pub explains: Vec<String>,
+    /// What to do, best first.
+    pub fixes: Vec<Fix>,
+    /// The command that prints its page.
+    pub docs: String,
+}
+
+/// A fact that a finding rests on.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Evidence {
+    /// Its name.
+    pub fact: String,
+    /// Its value.
+    pub value: String,
+    /// Where it was read.
+    pub source: String,
+}
+
+/// One way to mend a finding.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Fix {
+    /// What to do.
+    pub text: String,
+    /// The command or line to copy.
+    pub command: Option<String>,
+    /// `safe` or `risky`.
+    pub risk: &'static str,
+    /// `root`, `reboot`.
+    pub needs: Vec<String>,
+    /// The command that shows that it worked.
+    pub verify: Option<String>,
+}
+
+impl From<&Judged> for Finding {
+    fn from(judged: &Judged) -> Self {
+        let finding = &judged.finding;
+        Self {
+            id: finding.id.clone(),
+            severity: finding.severity.name(),
+            subject: finding.subject.clone(),
+            message: finding.message.clone(),
+            evidence: finding.evidence.iter().map(Evidence::from).collect(),
+            explains: judged.explains.clone(),
+            fixes: finding.fixes.iter().map(Fix::from).collect(),
+            docs: format!("gpudoctor explain {}", finding.id),
+        }
+    }
+}
+
+impl From<&finding::Evidence> for Evidence {
+    fn from(evidence: &finding::Evidence) -> Self {
+        Self { fact: evidence.fact.clone(), value: evidence.value.clone(), source: evidence.source.clone() }
+    }
+}
+
+impl From<&finding::Fix> for Fix {
+    fn from(fix: &finding::Fix) -> Self {
+        let risk = match fix.risk {
+            Risk::Safe => "safe",
+            Risk::Risky => "risky",
+        };
+        Self { text: fix.text.clone(), command: fix.command.clone(), risk, needs: fix.needs.clone(), verify: fix.verify.clone() }
+    }
+}
+
+/// The JSON of a diagnosis. Ends with a line break.
+///
+/// # Errors
+/// When the report has no JSON form.
+pub fn render(diagnosis: &Diagnosis, exit_code: u8) -> Result<String, serde_json::Error> {
+    let report = CheckReport {
+        schema: SCHEMA,
+        exit_code,
+        primary: diagnosis.primary.clone(),
+        subject: diagnosis.subject.clone(),
+        summary: Summary {
+            errors: diagnosis.count(Severity::Error),
+            warnings: diagnosis.count(Severity::Warning),
+            infos: diagnosis.count(Severity::Info),
+            passed: diagnosis.passed.len(),
+            skipped: diagnosis.skipped.len(),
+        },
+        findings: diagnosis.findings.iter().map(Finding::from).collect(),
+        skipped: diagnosis.skipped.iter().map(|(id, reason)| Skipped { id: (*id).to_owned(), reason: reason.clone() }).collect(),
+        passed: diagnosis.passed.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    serde_json::to_string_pretty(&report).map(|text| text + "\n")
+}
+
+/// The JSON Schema of the contract.
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(CheckReport);
+    schema.insert("title".to_owned(), SCHEMA.into());
+    schema.to_value()
+}
