@@ -139,6 +139,11 @@ fn two_torches_are_found() {
     tree.torch("2.10.0+cu130", Some("13.0"));
     let replaced = fails_with(&tree, "--for vllm@0.25.1", "two-torches");
     assert!(message(&replaced).contains("its files are 2.10.0+cu130"), "{replaced:#}");
+
+    let tree = Tree::consistent();
+    tree.write("lib/python3.12/dist-packages/torch/version.py", "__version__ = '2.11.0+cu130'\ncuda = '13.0'\n");
+    let hidden = fails_with(&tree, "--for vllm@0.25.1 --fail-on warning", "two-torches");
+    assert_eq!(message(&hidden), "torch 2.11.0+cu130 hides torch 2.11.0+cu130; one of them must go");
 }
 
 #[test]

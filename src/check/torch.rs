@@ -40,24 +40,26 @@ pub(super) fn two(facts: &Facts<'_>) -> Outcome {
     let Some(environment) = facts.environment.filter(|_| facts.torch.is_some()) else { return absent() };
     let id = "two-torches";
     let listed: Vec<&Package> = environment.packages.iter().filter(|package| package.name == "torch").collect();
+    // What is hidden by its order is not imported; what is mixed in one directory is neither of the two.
     let wrong = if let [first, second, ..] = environment.torches.as_slice() {
-        Some(format!("{} hides {}; one of them must go", described(first), described(second)))
+        Some((Severity::Warning, format!("{} hides {}; one of them must go", described(first), described(second))))
     } else if let [first, second, ..] = listed.as_slice() {
-        Some(format!("torch is listed twice, as {} and {}; one installation must be left", first.version, second.version))
+        let message = format!("torch is listed twice, as {} and {}; one installation must be left", first.version, second.version);
+        Some((Severity::Error, message))
     } else {
-        differing(&listed, environment.torches.first())
+        differing(&listed, environment.torches.first()).map(|message| (Severity::Error, message))
     };
     let read = || {
         let builds = environment.torches.iter().map(|build| evidence("torch.version", described(build), &build.place));
         builds.chain(listed.iter().map(|package| evidence("torch.package", &package.version, &package.place))).collect::<Vec<_>>()
     };
-    if let Some(message) = wrong {
+    if let Some((severity, message)) = wrong {
         let mut fixes = vec![fix::remove(facts, id, "remove torch until none is left, once for each".to_owned(), &["torch".to_owned()])];
         let pin = facts.engine.as_ref().and_then(|engine| Some((pins(engine.package)?.2?, engine.cuda.as_ref())));
         if let Some((version, cuda)) = pin {
             fixes.push(fix::install(facts, id, "install the one that the engine needs".to_owned(), &[format!("torch=={version}")], cuda));
         }
-        return Outcome::Fires(vec![finding(id, "torch", message, read(), fixes)]);
+        return Outcome::Fires(vec![Finding { severity, ..finding(id, "torch", message, read(), fixes) }]);
     }
     let others: Vec<&TorchBuild> =
         facts.image.environments.iter().filter(|other| !std::ptr::eq(*other, environment)).filter_map(|other| other.torch()).collect();
