@@ -112,7 +112,8 @@ fn chunks_opened(pieces: u64) -> u64 {
 
 /// Whether each projection is unpacked in kernels of its own: bitsandbytes in 4 bits.
 fn unpacks_each_projection(launch: &Launch, setting: &Setting<'_>) -> bool {
-    effective_quantization(setting.model, launch).is_some_and(|quantization| quantization.method == "bitsandbytes" && quantization.bits == 4)
+    effective_quantization(setting.model, launch)
+        .is_some_and(|quantization| quantization.method == "bitsandbytes" && quantization.bits == 4)
 }
 
 /// Kernels of a piece, times those of a plain one.

@@ -71,7 +71,7 @@ fn good(case: &Case, plan: &Plan) -> Option<String> {
     let engine = catalog().engine("vllm").expect("vLLM is in the catalogue");
     let resolved = engine.release(&case.version).expect("a release");
     let foreign = plan.args.0.keys().find(|flag| {
-        *flag != "model" && !matches!(engine.flag(flag.split('.').next().unwrap_or(flag), &resolved.behaviour), FlagStatus::Current { .. })
+        *flag != "model" && !matches!(engine.flag(flag.split('.').next().unwrap_or(flag), resolved.behaviour), FlagStatus::Current { .. })
     });
     if let Some(flag) = foreign {
         return Some(format!("{flag} does not exist"));

@@ -66,7 +66,9 @@ fn it_fits_with_weights_in_host_memory() {
 fn the_text_names_host_memory_links_and_the_runner() {
     let outcome = plan(&["--model", "70b", "--engine", "vllm@0.25.1"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
-    for part in ["host memory", "PCIe 5.0", "4.0", "3.0", "VLLM_USE_V2_MODEL_RUNNER=0", "because the V2 model runner of vLLM 0.25.1 ignores"] {
+    for part in
+        ["host memory", "PCIe 5.0", "4.0", "3.0", "VLLM_USE_V2_MODEL_RUNNER=0", "because the V2 model runner of vLLM 0.25.1 ignores"]
+    {
         assert!(outcome.stdout.contains(part), "no `{part}` in\n{}", outcome.stdout);
     }
 }
@@ -109,9 +111,9 @@ fn without_offload_it_is_short_and_nothing_is_written() {
         assert!(!out.exists(), "files were written");
         assert_eq!(plan["artifacts"], Value::Array(Vec::new()));
         let alternatives = plan["alternatives"].as_array().expect("alternatives");
-        let inside = alternatives.iter().filter(|other| {
-            other["verdict"] == "fits" && other["device_used_bytes"].as_u64().is_some_and(|used| used <= SEVEN_GIB)
-        });
+        let inside = alternatives
+            .iter()
+            .filter(|other| other["verdict"] == "fits" && other["device_used_bytes"].as_u64().is_some_and(|used| used <= SEVEN_GIB));
         assert!(inside.count() > 0, "{version}: nothing that fits in 7 GiB among {alternatives:#?}");
     }
 }
