@@ -32,6 +32,8 @@ pub struct View {
     pub next_steps: bool,
     /// The files that were written.
     pub written: Vec<WrittenFile>,
+    /// What starts the server from these files: what a step does, and its command in their directory.
+    pub steps: Vec<(String, String)>,
 }
 
 /// A file that was written.

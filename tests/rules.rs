@@ -79,6 +79,40 @@ fn every_row_or_its_file_has_a_source() {
     assert!(bare.is_empty(), "no source:\n{}", bare.join("\n"));
 }
 
+/// A source that says "measured" names the file that has the runs, and the file is there.
+#[test]
+fn what_was_measured_names_the_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
+    for (name, table) in files() {
+        for source in sources(&toml::Value::Table(table)) {
+            let cited: Vec<&str> =
+                source.split(['(', ')', ' ', ':', ',', ';']).filter(|word| word.starts_with("docs/measurements/")).collect();
+            let missing = cited.iter().any(|file| !root.join(file).is_file());
+            if missing || source.starts_with("measured") && cited.is_empty() {
+                wrong.push(format!("{name}: {source}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every `source` and every entry of a `sources`, however deep.
+fn sources(value: &toml::Value) -> Vec<String> {
+    match value {
+        toml::Value::Table(table) => table
+            .iter()
+            .flat_map(|(key, value)| match (key.as_str(), value) {
+                ("source", toml::Value::String(source)) => vec![source.clone()],
+                ("sources", toml::Value::Array(list)) => list.iter().filter_map(|source| source.as_str().map(str::to_owned)).collect(),
+                _ => sources(value),
+            })
+            .collect(),
+        toml::Value::Array(list) => list.iter().flat_map(sources).collect(),
+        _ => Vec::new(),
+    }
+}
+
 #[test]
 fn ids_are_the_names_of_their_files() {
     for (name, table) in files() {

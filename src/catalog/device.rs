@@ -63,6 +63,8 @@ pub struct Device {
     pub gpu: Gpu,
     /// What was assumed, a sentence each; empty for an entry of the catalogue.
     pub assumptions: Vec<String>,
+    /// Whether only the memory is known: rates and links are another card's.
+    pub only_memory: bool,
 }
 
 /// A name that reads as a slice of a card.

@@ -82,7 +82,7 @@ impl Catalog {
     /// `32 GB vGPU`, whose assumptions are said.
     pub fn device(&self, name: &str) -> Result<Device, Unknown> {
         let unknown = match self.gpu(name) {
-            Ok(gpu) => return Ok(Device { gpu: gpu.clone(), assumptions: Vec::new() }),
+            Ok(gpu) => return Ok(Device { gpu: gpu.clone(), assumptions: Vec::new(), only_memory: false }),
             Err(unknown) => unknown,
         };
         let slice = self.devices().vgpu.as_ref().and_then(|rule| device::vgpu_name(name, rule));
@@ -90,14 +90,14 @@ impl Catalog {
             && let Ok(parent) = self.gpu(slice.parent)
         {
             let assumption = format!("{name} is {} of one {}", slice.memory, parent.display_name());
-            return Ok(Device { gpu: resized(parent, name, slice.memory), assumptions: vec![assumption] });
+            return Ok(Device { gpu: resized(parent, name, slice.memory), assumptions: vec![assumption], only_memory: false });
         }
         let generic = device::generic_memory(name).zip(self.devices().generic.as_ref());
         if let Some((memory, rule)) = generic
             && let Ok(like) = self.gpu(&rule.like)
         {
             let assumption = format!("{name} is {memory} of device memory; all else as on one {}: {}", like.display_name(), rule.reason);
-            return Ok(Device { gpu: resized(like, name, memory), assumptions: vec![assumption] });
+            return Ok(Device { gpu: resized(like, name, memory), assumptions: vec![assumption], only_memory: true });
         }
         Err(unknown)
     }

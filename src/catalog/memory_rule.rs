@@ -38,6 +38,8 @@ pub struct MemoryRules {
     pub batch_defaults: Timeline<Vec<BatchDefault>>,
     /// The default block of the KV cache in tokens.
     pub block_size: Timeline<u32>,
+    /// The default block for latent attention from compute capability 9.0 on, in tokens.
+    pub latent_block_size: Timeline<u32>,
     /// Which batch sizes are captured as CUDA graphs.
     pub capture_sizes: Timeline<CaptureSizes>,
     /// What is captured as a CUDA graph when nobody chooses.
@@ -52,8 +54,8 @@ pub struct MemoryRules {
     pub printed_concurrency: Timeline<PrintedConcurrency>,
     /// How layers of different attention share one pool of blocks.
     pub hybrid_grouping: Timeline<HybridGrouping>,
-    /// The sampler's working memory for each row and vocabulary entry. The first row whose conditions hold counts.
-    pub sampler: Timeline<Vec<SamplerCost>>,
+    /// Which implementations sample, first choice first.
+    pub sampler: Timeline<Vec<SamplerPath>>,
     /// Workspaces of attention kernels.
     pub attention_workspace: Timeline<Vec<WorkspaceCost>>,
     /// How `--cpu-offload-gb` keeps weights on the host.
@@ -201,22 +203,6 @@ pub enum HybridGrouping {
     AllFull,
     /// Groups of equal size share one pool of equal pages.
     SharedPool,
-}
-
-/// The sampler's working memory under some conditions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SamplerCost {
-    /// The implementation.
-    pub path: SamplerPath,
-    /// At least this many rows; no such condition when absent.
-    pub min_rows: Option<u64>,
-    /// The device has at least this compute capability; no such condition when absent.
-    pub min_capability: Option<super::capability::ComputeCapability>,
-    /// Bytes for each row and vocabulary entry.
-    pub bytes_per_entry: f64,
-    /// The least and the most to reckon with.
-    pub band: Option<[f64; 2]>,
 }
 
 /// Implementations of top-k and top-p sampling.

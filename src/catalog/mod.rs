@@ -42,7 +42,7 @@ pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
 pub use memory_rule::{
     AccountingEra, BatchDefault, BeforeSnapshot, CaptureSizes, CpuOffload, CudagraphMode, HybridGrouping, MemoryRules, OnlineQuantization,
-    PrintedConcurrency, PrintedTokens, Rounding, SamplerCost, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
+    PrintedConcurrency, PrintedTokens, Rounding, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
 };
 pub use model::{Confidence, Model, ModelSize, NativeQuantization, Published, QuantizedCheckpoint, RopeScaling, Vision};
 pub use origin::Origin;

@@ -65,6 +65,7 @@ pub(super) fn merge_memory(all: &mut MemoryRules, over: MemoryRules) {
     all.max_model_len_auto.extend(over.max_model_len_auto);
     all.batch_defaults.extend(over.batch_defaults);
     all.block_size.extend(over.block_size);
+    all.latent_block_size.extend(over.latent_block_size);
     all.capture_sizes.extend(over.capture_sizes);
     all.cudagraph_mode.extend(over.cudagraph_mode);
     all.async_scheduling.extend(over.async_scheduling);

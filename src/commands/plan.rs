@@ -29,13 +29,14 @@ pub fn run(command: &PlanCommand) -> Result<u8, Error> {
     let prepared = inputs::prepare(&command.request)?;
     let mut plan = prepared.plan()?;
     let files = if plan.verdict.is_good() { Some(files(&plan, &prepared)?) } else { None };
-    if let Some(files) = &files {
+    if let Some((files, _)) = &files {
         plan.validation.push(files.validation());
     }
     let written = match (&command.output.emit, &files) {
-        (Some(directory), Some(files)) => write_all(directory, files)?,
+        (Some(directory), Some((files, _))) => write_all(directory, files)?,
         _ => Vec::new(),
     };
+    let steps = files.map(|(_, steps)| steps).unwrap_or_default();
     let view = View {
         width: output::width(),
         judged: command.request.config.is_some(),
@@ -43,6 +44,7 @@ pub fn run(command: &PlanCommand) -> Result<u8, Error> {
         rejected: command.output.rejected,
         next_steps: true,
         written,
+        steps,
     };
     report(&plan, &view, &command.output)
 }
@@ -63,8 +65,8 @@ pub fn catalog(overlay: Option<&Path>) -> Result<Catalog, Error> {
     inputs::catalog(overlay)
 }
 
-/// The files of a plan, read back and found equal to it.
-fn files(plan: &Plan, prepared: &inputs::Prepared) -> Result<Validated, Error> {
+/// The files of a plan, read back and found equal to it, and the steps that start the server from them.
+fn files(plan: &Plan, prepared: &inputs::Prepared) -> Result<(Validated, Vec<(String, String)>), Error> {
     let mut options = RenderOptions::for_plan(plan);
     if let Some(address) = prepared.request.bind {
         options.bind = address;
@@ -72,7 +74,10 @@ fn files(plan: &Plan, prepared: &inputs::Prepared) -> Result<Validated, Error> {
     let engine = prepared.catalog.engine(&plan.engine.name).map_err(|error| Error::input(error.to_string()))?;
     options.negatable = negatable_flags(engine, &plan.engine.version);
     let artifacts = render::render(plan, &options).map_err(|error| Error::hinted(&error))?;
-    validate(plan, &options, artifacts).map_err(|error| Error::hinted(&error))
+    let context = render::vllm::context(plan, &options).map_err(|error| Error::hinted(&error))?;
+    let steps = context.steps.into_iter().map(|step| (step.title, step.command)).collect();
+    let files = validate(plan, &options, artifacts).map_err(|error| Error::hinted(&error))?;
+    Ok((files, steps))
 }
 
 fn write_all(directory: &Path, files: &Validated) -> Result<Vec<WrittenFile>, Error> {

@@ -73,6 +73,8 @@ pub struct Era {
     pub rounds_large_tensors: bool,
     /// Whether in-flight quantisation holds the whole 16-bit model on the device first.
     pub in_flight_needs_whole_model: bool,
+    /// The block size that is picked for latent attention on compute capability 9.0 and newer.
+    pub latent_block_size: u64,
     batch_defaults: Vec<BatchDefault>,
 }
 
@@ -117,8 +119,8 @@ impl Era {
             full_decode_graphs: rules.cudagraph_mode.value(version) == Some(&CudagraphMode::FullAndPiecewise),
             async_scheduling: rules.async_scheduling.value(version) == Some(&true),
             in_flight_by_batches: rules.window_in_flight.value(version) == Some(&WindowInFlight::EachStage),
-            sorts_logits: sampler.first().is_some_and(|row| row.path == SamplerPath::TorchSort),
-            flashinfer_sampler: sampler.iter().any(|row| row.path == SamplerPath::Flashinfer),
+            sorts_logits: sampler.first() == Some(&SamplerPath::TorchSort),
+            flashinfer_sampler: sampler.contains(&SamplerPath::Flashinfer),
             v2_runner: engine.v2_model_runner(version).map_or(RunnerRule::Never, |row| row.value.clone()),
             v2_runner_offloads: !quirk(OFFLOAD_IGNORED),
             repacked_weights_stay_offloaded: rules.cpu_offload.value(version) == Some(&CpuOffload::UvaKeptOnRepack),
@@ -131,6 +133,7 @@ impl Era {
             times_combo_kernels: rules.combo_kernels_timed.value(version) == Some(&true),
             gptq_reads_headers: rules.gptq_reads_headers.value(version) == Some(&true),
             rounds_large_tensors: rules.large_tensors_rounded.value(version) == Some(&true),
+            latent_block_size: rules.latent_block_size.value(version).map_or(16, |size| u64::from(*size)),
             batch_defaults: rules.batch_defaults.value(version).cloned().ok_or_else(|| missing("batch_defaults"))?,
         })
     }

@@ -71,7 +71,7 @@ pub fn resolve(args: &Arguments, context: &Context<'_>) -> Launch {
         quantized_in_flight: quantization.is_some() && model.quantization.is_none(),
         quantization,
         kv_cache_dtype: kv_cache_dtype(args, dtype),
-        block_size: args.count("block-size").unwrap_or_else(|| default_block_size(model, context.machine)),
+        block_size: args.count("block-size").unwrap_or_else(|| default_block_size(model, context)),
         max_model_len,
         max_model_len_auto,
         max_num_seqs,
@@ -145,9 +145,9 @@ fn kv_cache_dtype(args: &Arguments, dtype: Dtype) -> String {
 }
 
 /// The block size that the platform picks: 16, but what the latent-attention kernels need where they run.
-fn default_block_size(model: &ModelSpec, machine: &Machine) -> u64 {
-    match machine.compute_capability {
-        Some(90..) if model.uses_latent_attention() => 64,
+fn default_block_size(model: &ModelSpec, context: &Context<'_>) -> u64 {
+    match context.machine.compute_capability {
+        Some(90..) if model.uses_latent_attention() => context.era.latent_block_size,
         _ => 16,
     }
 }

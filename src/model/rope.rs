@@ -44,7 +44,8 @@ pub fn rotary(shape: &Shape) -> Option<Rotary> {
     let head = if shape.qk_rope_head_dim > 0 { shape.qk_rope_head_dim } else { shape.head_dim };
     let dim = rotated(shape, head);
     let rows = rows(shape).saturating_add(local_rows(shape, dim));
-    (dim > 0 && rows > 0).then_some(Rotary { positions: rows, dim })
+    let yarn = shape.rope_scaling.as_ref().is_some_and(|scaling| is_yarn(&scaling.kind));
+    (dim > 0 && rows > 0).then_some(Rotary { positions: rows, dim, single_precision: yarn && shape.qk_rope_head_dim > 0 })
 }
 
 /// Elements of a head that are rotated.
@@ -121,7 +122,7 @@ mod tests {
     fn yarn_stretches_the_original_positions() {
         let shape = shape("deepseek_v3", 163_840, "yarn", Some(40.0), Some(4096));
         assert_eq!(context_length(&shape), 163_840);
-        assert_eq!(rotary(&shape), Some(Rotary { positions: 163_840, dim: 128 }));
+        assert_eq!(rotary(&shape), Some(Rotary { positions: 163_840, dim: 128, single_precision: false }));
     }
 
     /// DeepSeek Coder states 16384 and the engine multiplies it again.
@@ -142,7 +143,7 @@ mod tests {
         let shape = shape("phi3", 131_072, "longrope", None, Some(4096));
         assert_eq!(context_length(&shape), 131_072);
         assert_eq!(default_context_length(&shape), 4096);
-        assert_eq!(rotary(&shape), Some(Rotary { positions: 135_168, dim: 128 }));
+        assert_eq!(rotary(&shape), Some(Rotary { positions: 135_168, dim: 128, single_precision: false }));
     }
 
     /// A factor that is not a number stretches nothing.

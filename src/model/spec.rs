@@ -124,6 +124,8 @@ pub struct Rotary {
     pub positions: u64,
     /// Columns: rotated elements of a head (cos and sin halves together).
     pub dim: u64,
+    /// Whether it is kept in fp32 whatever the model's dtype is (`DeepseekScalingRotaryEmbedding`).
+    pub single_precision: bool,
 }
 
 /// One decoder layer.

@@ -69,7 +69,7 @@ pub fn peaks(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Peaks {
     let widths = widths(setting.model, launch, stage.layers.len() as u64);
     let workspace = expert_workspace(&widths, launch);
     Peaks {
-        forward: forward(&widths, launch, setting, workspace),
+        forward: forward(&widths, launch, setting, workspace, stage),
         sampler: if stage.last { sampler(&widths, launch, setting, workspace) } else { Band::default() },
         compilation: if stage.first { compilation(&widths, launch, setting) } else { Band::default() },
         expert_workspace: workspace,
@@ -90,15 +90,18 @@ fn expert_workspace(widths: &Widths, launch: &Launch) -> Bytes {
 }
 
 /// What is alive at the widest point of a layer. Compiled graphs free what eager modules still hold.
-fn forward(widths: &Widths, launch: &Launch, setting: &Setting<'_>, workspace: Bytes) -> Band {
+fn forward(widths: &Widths, launch: &Launch, setting: &Setting<'_>, workspace: Bytes, stage: &Stage) -> Band {
     let tokens = launch.max_num_batched_tokens;
-    let mut bytes = Bytes(launch.dtype.bytes() * tokens) * alive(widths, launch, setting);
+    let mut bytes = Bytes(launch.dtype.bytes() * tokens) * alive(widths, launch, setting, stage);
     bytes += workspace + latent_workspace(widths, launch);
     let quantization = effective_quantization(setting.model, launch);
     let fp8 = quantization.as_ref().is_some_and(|quantization| quantization.bits == 8);
     if fp8 && !launch.compiled && is_qwen(setting) && widths.experts_per_token == 0 {
-        // The quantised input of the down projection, and its fp32 scale for each 128 elements.
-        bytes += Bytes(tokens * widths.intermediate + tokens * widths.intermediate.div_ceil(128) * 4);
+        // The quantised input of the down projection, and its fp32 scale for each 128 elements; with several
+        // ranks it is gone when the all-reduce allocates its output.
+        let quantised = Bytes(tokens * widths.intermediate + tokens * widths.intermediate.div_ceil(128) * 4);
+        let reduced = if launch.parallel.tensor > 1 { Bytes(launch.dtype.bytes() * tokens * widths.hidden) } else { Bytes::ZERO };
+        bytes = (bytes - reduced + quantised).max(bytes);
     }
     let plain = quantization.is_none_or(|quantization| leaves_dense_layers_plain(setting.model, setting.era, &quantization));
     let cublas = if plain { setting.mebibytes("cublas.workspace") } else { Band::default() };
@@ -108,8 +111,9 @@ fn forward(widths: &Widths, launch: &Launch, setting: &Setting<'_>, workspace: B
 }
 
 /// Elements a token that are alive at once. Eager modules hold the layer's input, the residual and the
-/// attention output beside the MLP; Qwen's MLP also holds the gate while the down projection allocates.
-fn alive(widths: &Widths, launch: &Launch, setting: &Setting<'_>) -> u64 {
+/// attention output beside the MLP; Qwen's MLP also holds the gate while the down projection allocates. The
+/// all-reduce writes to a tensor of its own; a later pipeline stage has no embedding output to hold.
+fn alive(widths: &Widths, launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> u64 {
     let Widths { hidden, query, key, intermediate, .. } = *widths;
     if widths.up_projected > 0 {
         // Queries, attention output, residual and input, the latent with its rotary part, and its norm's output.
@@ -124,10 +128,15 @@ fn alive(widths: &Widths, launch: &Launch, setting: &Setting<'_>) -> u64 {
             (false, false) => attention,
         };
     }
-    match (launch.compiled, is_qwen(setting)) {
-        (true, _) => 2 * hidden + query + 3 * intermediate,
-        (false, true) => 4 * hidden + 3 * intermediate,
-        (false, false) => 3 * hidden + 3 * intermediate,
+    if launch.compiled {
+        return 2 * hidden + query + 3 * intermediate;
+    }
+    let reduces = launch.parallel.tensor > 1;
+    let first = if stage.first { hidden } else { 0 };
+    match (is_qwen(setting), reduces) {
+        (true, reduces) => 3 * hidden + first + 3 * intermediate + if reduces { hidden } else { 0 },
+        (false, false) => 2 * hidden + first + 3 * intermediate,
+        (false, true) => (2 * hidden + first + 3 * intermediate).max(4 * hidden + first + intermediate),
     }
 }
 
@@ -137,7 +146,7 @@ fn is_qwen(setting: &Setting<'_>) -> bool {
 }
 
 /// Latent attention allocates the worst case of its up-projection while profiling (`MLACommonImpl.forward_impl`).
-fn latent_workspace(widths: &Widths, launch: &Launch) -> Bytes {
+pub fn latent_workspace(widths: &Widths, launch: &Launch) -> Bytes {
     let tokens = (8 * launch.max_model_len).max(4 * launch.max_num_seqs * launch.block_size).min(64 * 1024);
     Bytes(launch.dtype.bytes()) * tokens * widths.up_projected
 }
@@ -149,8 +158,15 @@ fn compilation(widths: &Widths, launch: &Launch, setting: &Setting<'_>) -> Band 
         return Band::default();
     }
     let table = widths.vocabulary.next_multiple_of(64).div_ceil(launch.parallel.tensor) * widths.hidden * launch.dtype.bytes();
-    let rows = launch.max_num_batched_tokens * (2 * widths.hidden * launch.dtype.bytes() + 4);
-    Band { low: Bytes::ZERO, expected: Bytes(table + rows), high: Bytes(table + rows) }
+    // The table gets a segment of its own, whose remainder is too small to split off.
+    let table = Bytes(table.next_multiple_of(2 << 20));
+    let rows = launch.max_num_batched_tokens * widths.hidden * launch.dtype.bytes();
+    let expected = if launch.parallel.tensor > 1 {
+        table + Bytes(rows) + setting.mebibytes("autotune.l2_flush").expected
+    } else {
+        table + Bytes(2 * rows + 4 * launch.max_num_batched_tokens)
+    };
+    Band { low: Bytes::ZERO, expected, high: expected }
 }
 
 /// The sampler's peak: logits in the model's dtype and in fp32, and what top-k and top-p need.

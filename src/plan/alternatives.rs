@@ -64,7 +64,8 @@ fn larger(devices: &Devices, short: Bytes) -> Option<(Devices, String)> {
     Some((larger, change))
 }
 
-fn alternative(change: String, args: Arguments, evaluation: &Evaluation, setting: &Setting<'_>) -> Alternative {
+/// The alternative that `args` are, with the figures of its evaluation.
+pub fn alternative(change: String, args: Arguments, evaluation: &Evaluation, setting: &Setting<'_>) -> Alternative {
     let tokens_per_second = speed::performance(setting, evaluation).decode.first().map(|decode| decode.tokens_per_second);
     Alternative {
         change,

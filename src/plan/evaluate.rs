@@ -149,7 +149,9 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
     let guaranteed = layout.map_or(0, |layout| layout.cache_of_blocks(blocks_low, &launch, setting.era).tokens);
     let pinned: Bytes = ranks.iter().map(|rank| rank.weights.pinned * launch.parallel.tensor).sum();
     let offloaded: Bytes = ranks.iter().map(|rank| rank.weights.offloaded * launch.parallel.tensor).sum();
-    let budget = tightest.budget(&launch, setting, kv, (offloaded, pinned));
+    let device_used =
+        ranks.iter().map(|rank| rank.device_used(&launch, setting, blocks)).max_by_key(|used| used.expected).unwrap_or_default();
+    let budget = tightest.budget(&launch, setting, kv, device_used, (offloaded, pinned));
     reasons.extend(limits(&budget, setting));
     let structure = misfits(setting.model, launch.parallel);
     let invalid = !structure.is_empty() || launch.parallel.devices() > setting.devices.count;
@@ -257,7 +259,7 @@ impl<'a> Rank<'a> {
         let pieces = setting.pieces.pieces(setting.model, launch, setting.era, stage, loader);
         let weights = weights(setting.model, launch, setting.era, stage, &pieces);
         let before = context(launch, setting);
-        let outside = non_torch(launch, setting, &weights);
+        let outside = non_torch(launch, setting, &weights, stage);
         let peak = activation_peak(launch, setting, stage);
         let graphs = cuda_graphs(launch, setting, stage);
         let retained = retained(launch, setting, stage, &weights);
@@ -340,17 +342,28 @@ impl<'a> Rank<'a> {
         reasons
     }
 
-    fn budget(&self, launch: &Launch, setting: &Setting<'_>, kv: KvCache, (offloaded, host_memory): (Bytes, Bytes)) -> Budget {
-        let kv_term = kv_term(&kv, self, launch);
+    /// What nvidia-smi shows for this rank's device once the cache has `blocks` blocks.
+    fn device_used(&self, launch: &Launch, setting: &Setting<'_>, blocks: u64) -> Band {
+        let cache = self.layout.as_ref().map_or(Bytes::ZERO, |layout| layout.pool_block * blocks);
         let used = |pick: fn(&Band) -> Bytes| {
-            self.terms.iter().filter(|term| term.name != TermName::ActivationPeak).map(|term| pick(&term.size)).sum::<Bytes>()
-                + kv.bytes
-                + pick(&self.retained.size)
+            let terms = self.terms.iter().filter(|term| term.name != TermName::ActivationPeak);
+            terms.map(|term| pick(&term.size)).sum::<Bytes>() + cache + pick(&self.retained.size)
         };
         // Where the device's total is not measured, a larger one makes the engine take more.
         let growth = (setting.devices.cuda_total_high - setting.devices.cuda_total).scale(launch.gpu_memory_utilization.clamp(0.0, 1.0));
         let growth = if launch.kv_cache_memory.is_some() { Bytes::ZERO } else { growth };
-        let device_used = Band { low: used(|band| band.low), expected: used(|band| band.expected), high: used(|band| band.high) + growth };
+        Band { low: used(|band| band.low), expected: used(|band| band.expected), high: used(|band| band.high) + growth }
+    }
+
+    fn budget(
+        &self,
+        launch: &Launch,
+        setting: &Setting<'_>,
+        kv: KvCache,
+        device_used: Band,
+        (offloaded, host_memory): (Bytes, Bytes),
+    ) -> Budget {
+        let kv_term = kv_term(&kv, self, launch);
         let headroom = Term {
             name: TermName::Headroom,
             size: Band {

@@ -8,9 +8,9 @@ use crate::engine::era::{Era, MissingRule};
 use crate::engine::resolve::asks_for_offload;
 use crate::finding::{Finding, Severity};
 use crate::model::spec::ModelSpec;
-use crate::plan::alternatives::{alternatives, changes_that_fit};
+use crate::plan::alternatives::{alternative, alternatives, changes_that_fit};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
-use crate::plan::outcome::{Devices, EnvironmentVariable, Interpretation, Performance, Plan, Reason, Validation, Verdict};
+use crate::plan::outcome::{Alternative, Devices, EnvironmentVariable, Interpretation, Performance, Plan, Reason, Validation, Verdict};
 use crate::plan::pieces::PieceCache;
 use crate::plan::release::Chosen;
 use crate::plan::request::PlanRequest;
@@ -130,10 +130,36 @@ fn judged(inputs: &Inputs<'_>, setting: &Setting<'_>, mut args: Arguments) -> Pl
     }
     let evaluation = evaluate(&(inputs.judging.parse)(&args, &inputs.chosen), setting);
     let mut plan = assemble(inputs, setting, args, evaluation);
-    if !plan.verdict.is_good() {
-        plan.alternatives = changes_that_fit(&plan, setting);
-    }
+    plan.alternatives = match plan.verdict {
+        Verdict::DoesNotFit => changes_that_fit(&plan, setting),
+        Verdict::Invalid => mended(&plan, inputs, setting).into_iter().collect(),
+        Verdict::Fits | Verdict::FitsWithOffload => Vec::new(),
+    };
     plan
+}
+
+/// The same configuration without the lines that the engine refuses, and with the runner that honours offload.
+fn mended(plan: &Plan, inputs: &Inputs<'_>, setting: &Setting<'_>) -> Option<Alternative> {
+    let mut args = plan.args.clone();
+    let mut changes = Vec::new();
+    for finding in plan.findings.iter().filter(|finding| finding.severity == Severity::Error && finding.id.starts_with("flag-")) {
+        let flag = finding.message.split(':').next().unwrap_or_default();
+        if args.get(flag).is_some() {
+            args.remove(flag);
+            changes.push(format!("without {flag}"));
+        }
+    }
+    let mut env = setting.env.clone();
+    if plan.reasons.iter().any(|reason| reason.code == "offload-ignored") {
+        env.insert(RUNNER.to_owned(), "0".to_owned());
+        changes.push(format!("with {RUNNER}=0"));
+    }
+    if changes.is_empty() {
+        return None;
+    }
+    let setting = Setting { env: &env, ..*setting };
+    let evaluation = evaluate(&(inputs.judging.parse)(&args, &inputs.chosen), &setting);
+    Some(alternative(changes.join(", "), args, &evaluation, &setting))
 }
 
 /// The best launch that the search finds.
@@ -170,7 +196,7 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
         Vec::new()
     } else {
         let mut all = alternatives(inputs, settings, &plan);
-        if !plan.verdict.is_good() {
+        if plan.verdict == Verdict::DoesNotFit {
             all.splice(0..0, changes_that_fit(&plan, &setting));
         }
         all

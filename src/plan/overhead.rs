@@ -3,9 +3,10 @@
 
 use crate::catalog::AccountingEra;
 use crate::engine::launch::{GraphMode, Launch, Offload, Runner};
-use crate::plan::activations::{USUAL_MULTIPROCESSORS, peaks, rows};
+use crate::plan::activations::{USUAL_MULTIPROCESSORS, latent_workspace, peaks, rows};
 use crate::plan::budget::{Band, Input, Part, Term, TermName};
 use crate::plan::evaluate::Setting;
+use crate::plan::pieces::{effective_quantization, leaves_dense_layers_plain};
 use crate::plan::sharding::Stage;
 use crate::plan::weights::Weights;
 use crate::plan::widths::{Widths, widths};
@@ -17,13 +18,17 @@ pub fn context(launch: &Launch, setting: &Setting<'_>) -> Term {
     let (context, mut inputs) = bare_context(setting);
     let mut size = context;
     let mut parts = vec![Part { name: "CUDA context".to_owned(), bytes: context.expected }];
-    if launch.parallel.devices() > 1 && (setting.era.communicators_before_snapshot || setting.era.accounting == AccountingEra::DeviceInUse)
-    {
-        let name = communicator(setting);
-        let communicators = setting.mebibytes(name);
-        size = size + communicators;
-        inputs.push(setting.constant_input(name));
-        parts.push(Part { name: "NCCL and custom all-reduce".to_owned(), bytes: communicators.expected });
+    let together = setting.era.communicators_before_snapshot || setting.era.accounting == AccountingEra::DeviceInUse;
+    if launch.parallel.devices() > 1 && together {
+        // NCCL's start runs the first kernels, so that their modules are loaded before the snapshot, too.
+        let early = setting.era.communicators_before_snapshot.then_some("non_torch.first_kernels");
+        let names = early.into_iter().chain(communicators(launch, setting));
+        for name in names {
+            let band = setting.mebibytes(name);
+            size = size + band;
+            inputs.push(setting.constant_input(name));
+            parts.push(Part { name: name.to_owned(), bytes: band.expected });
+        }
     }
     let inside = setting.era.accounting == AccountingEra::DeviceInUse;
     Term {
@@ -54,48 +59,70 @@ fn bare_context(setting: &Setting<'_>) -> (Band, Vec<Input>) {
     (setting.mebibytes("context.base") + local, inputs)
 }
 
-fn communicator(setting: &Setting<'_>) -> &'static str {
-    if setting.devices.nvlink { "communicators.nvlink" } else { "communicators.pcie" }
+/// The constants of what communication takes when it is set up.
+fn communicators(launch: &Launch, setting: &Setting<'_>) -> Vec<&'static str> {
+    let mut names = vec![if setting.devices.nvlink { "communicators.nvlink" } else { "communicators.pcie" }];
+    if setting.devices.nvlink && launch.parallel.tensor > 1 {
+        names.push("communicators.tensor");
+        if setting.model.is_mixture_of_experts() {
+            names.push("communicators.experts");
+        }
+    }
+    names
 }
 
-/// The non-torch term: growth outside torch's allocator between the first snapshot and the end of profiling.
-pub fn non_torch(launch: &Launch, setting: &Setting<'_>, weights: &Weights) -> Term {
-    let base = setting.mebibytes("non_torch.modules");
-    let mut size = base;
-    let mut inputs = vec![setting.constant_input("non_torch.modules")];
-    let mut parts = vec![Part { name: "kernel modules and library handles".to_owned(), bytes: base.expected }];
-    let mut add = |name: &str, title: &str, band: Band, input: Input| {
+/// The non-torch term of a rank of `stage`: growth outside torch's allocator between the first snapshot and the
+/// end of profiling.
+pub fn non_torch(launch: &Launch, setting: &Setting<'_>, weights: &Weights, stage: &Stage) -> Term {
+    let mut size = Band::default();
+    let mut inputs = Vec::new();
+    let mut parts = Vec::new();
+    let mut add = |name: &str, band: Band| {
         size = size + band;
-        inputs.push(input);
-        parts.push(Part { name: format!("{title} ({name})"), bytes: band.expected });
+        inputs.push(setting.constant_input(name));
+        parts.push(Part { name: name.to_owned(), bytes: band.expected });
     };
+    for name in grown_modules(launch, setting, stage) {
+        add(name, setting.mebibytes(name));
+    }
     if weights.pinned > Bytes::ZERO {
         let share = setting.constant("non_torch.per_pinned_gib");
         let mib = |each: f64| Bytes::from_f64(each * weights.pinned.gib() * 1_048_576.0);
-        let band = Band { low: mib(share.low), expected: mib(share.value), high: mib(share.high) };
-        add("non_torch.per_pinned_gib", "page tables of pinned host memory", band, setting.constant_input("non_torch.per_pinned_gib"));
+        add("non_torch.per_pinned_gib", Band { low: mib(share.low), expected: mib(share.value), high: mib(share.high) });
     }
-    if launch.parallel.devices() > 1 {
-        let name = "non_torch.collectives";
-        add(name, "collectives' first use", setting.mebibytes(name), setting.constant_input(name));
-        if !setting.era.communicators_before_snapshot && setting.era.accounting != AccountingEra::DeviceInUse {
-            let name = communicator(setting);
-            add(name, "NCCL and custom all-reduce", setting.mebibytes(name), setting.constant_input(name));
+    if launch.parallel.tensor > 1 {
+        add("non_torch.collectives", setting.mebibytes("non_torch.collectives"));
+    }
+    let counted_here = !setting.era.communicators_before_snapshot && setting.era.accounting != AccountingEra::DeviceInUse;
+    if launch.parallel.devices() > 1 && counted_here {
+        for name in communicators(launch, setting) {
+            add(name, setting.mebibytes(name));
         }
     }
     Term {
         name: TermName::NonTorch,
         size,
-        formula: "modules and handles + page tables × offloaded GiB + collectives".to_owned(),
+        formula: "kernel modules loaded after the snapshot + page tables × pinned GiB + collectives".to_owned(),
         inputs,
         parts,
         inside_requested: true,
-        note: match (&launch.offload, launch.parallel.devices()) {
+        note: match (&launch.offload, launch.parallel.tensor) {
             (Some(Offload::Uva { .. }), _) => "with offload in place".to_owned(),
             (_, 2..) => "with collectives".to_owned(),
             _ => "kernel modules, library handles".to_owned(),
         },
     }
+}
+
+/// The constants of the modules that load after the snapshot: all of them on one device; with several ranks only
+/// those of cuBLAS, on a rank that has a 16-bit product in its layers or its head.
+fn grown_modules(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Vec<&'static str> {
+    if launch.parallel.devices() == 1 || !setting.era.communicators_before_snapshot {
+        return vec!["non_torch.modules"];
+    }
+    let quantization = effective_quantization(setting.model, launch);
+    let plain = quantization.is_none_or(|quantization| leaves_dense_layers_plain(setting.model, setting.era, &quantization));
+    if plain || stage.last { vec!["non_torch.cublas"] } else { Vec::new() }
 }
 
 /// Buffers that the runner and the offloader keep. No term that the engine prints has them up to 0.26; from 0.27
@@ -128,12 +155,13 @@ pub fn retained(launch: &Launch, setting: &Setting<'_>, stage: &Stage, weights: 
         sampler.iter().sum::<u64>() + (80 << 20)
     };
     let workspace = setting.mebibytes("cublas.workspace");
+    let channels = pipeline_channels(launch, setting, stage);
     let share = setting.constant("retained.share");
     let kept_band =
         Band { low: Bytes(kept).scale(share.low), expected: Bytes(kept).scale(share.value), high: Bytes(kept).scale(share.high) };
     Term {
         name: TermName::Headroom,
-        size: kept_band + Band::exact(persistent + peaks.expert_workspace) + workspace + workspace,
+        size: kept_band + Band::exact(persistent + peaks.expert_workspace) + workspace + workspace + channels,
         formula: "buffers of the runner + expert workspace + 2 cuBLAS workspaces + segments kept by the allocator".to_owned(),
         inputs: vec![setting.constant_input("cublas.workspace"), setting.constant_input("retained.share")],
         parts: vec![
@@ -142,6 +170,20 @@ pub fn retained(launch: &Launch, setting: &Setting<'_>, stage: &Stage, weights: 
         ],
         inside_requested: false,
         note: "kept after start".to_owned(),
+    }
+}
+
+/// Channels that pipeline stages open at their first step, after the KV cache was sized. The V1 runner takes no
+/// such step at start: it opens them with the first request.
+fn pipeline_channels(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Band {
+    if launch.parallel.pipeline == 1 {
+        return Band::default();
+    }
+    let when = |applies: bool, name: &str| if applies { setting.mebibytes(name) } else { Band::default() };
+    let links = when(!stage.last, "pipeline.sender") + when(!stage.first, "pipeline.receiver");
+    match launch.runner {
+        Runner::V2 => links + setting.mebibytes("pipeline.v2_broadcast"),
+        Runner::V0 | Runner::V1 => Band { low: Bytes::ZERO, expected: Bytes::ZERO, high: links.high },
     }
 }
 
@@ -175,6 +217,9 @@ fn forward_segments(widths: &Widths, launch: &Launch) -> Vec<u64> {
         segments.extend([all * query; 2]);
     } else {
         segments.extend([all * 2 * intermediate, all * intermediate, all * (query + 2 * key), all * (query + key)]);
+    }
+    if widths.up_projected > 0 {
+        segments.push(latent_workspace(widths, launch).0);
     }
     if launch.parallel.tensor > 1 {
         // The all-reduce writes to a tensor of its own.

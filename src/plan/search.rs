@@ -346,17 +346,20 @@ impl Candidate {
 }
 
 fn decisions(candidate: &Candidate, trial: &Trial<'_>) -> Vec<Decision> {
-    let why = |flag: &str| -> Option<String> {
+    let why = |flag: &str, argument: &serde_json::Value| -> Option<String> {
         let cache = &candidate.evaluation.budget.kv_cache;
         let limit = trial.setting.devices.limit;
         Some(match flag {
-            "model" => trial.variant.why.clone(),
-            "quantization" => format!("{} is applied while loading", trial.variant.label),
+            "model" if candidate.args.get("quantization").is_some() => "the checkpoint as it is".to_owned(),
+            "model" | "quantization" => trial.variant.why.clone(),
             "max-model-len" if trial.wish.context.is_some() => "as asked".to_owned(),
             "max-model-len" => format!("the cache holds {} tokens; the model allows {}", cache.tokens, trial.variant.model.context_length),
             "max-num-seqs" if trial.wish.concurrency.is_some() => "as asked".to_owned(),
             "max-num-seqs" => "each one more costs sampler memory of the whole vocabulary".to_owned(),
             "max-num-batched-tokens" => "bounds the activation peak; prompts longer than it are computed in chunks".to_owned(),
+            "gpu-memory-utilization" if argument == &serde_json::json!(MOST_UTILIZATION) => {
+                "the most that is chosen: the rest covers what other processes take for a moment".to_owned()
+            }
             "gpu-memory-utilization" => {
                 format!("the largest with which nvidia-smi stays within {limit} at the high band of every term")
             }
@@ -376,7 +379,7 @@ fn decisions(candidate: &Candidate, trial: &Trial<'_>) -> Vec<Decision> {
         .iter()
         .filter_map(|(flag, argument)| {
             let given = trial.wish.fixed.get(flag).is_some();
-            let why = if given { Some("as asked".to_owned()) } else { why(flag) };
+            let why = if given { Some("as asked".to_owned()) } else { why(flag, &argument.value) };
             why.map(|why| Decision { flag: flag.clone(), value: plain(&argument.value), why })
         })
         .collect()

@@ -68,7 +68,7 @@ pub fn devices(target: &Target, catalog: &Catalog) -> Result<(Devices, Vec<Inter
                 meaning: format!("{times}{}, {} of device memory each", device.gpu.display_name(), device.gpu.memory()),
                 instead: None,
             });
-            (device.gpu, device.assumptions, false)
+            (device.gpu, device.assumptions, device.only_memory)
         }
         (None, Some(size)) => {
             let device = catalog.device(&format!("{} MiB", size.bytes.0 / Bytes::MIB.0))?;
@@ -85,14 +85,14 @@ pub fn devices(target: &Target, catalog: &Catalog) -> Result<(Devices, Vec<Inter
         said.push(Interpretation {
             given: size.text.clone(),
             meaning: format!("{} of device memory, all that nvidia-smi may show for this server", size.bytes),
-            instead: only_size.then(|| "--gpu to name the card".to_owned()),
+            instead: target.gpu.is_none().then(|| "--gpu to name the card".to_owned()),
         });
     }
     let [cuda_total, _, cuda_total_high] = catalog.cuda_total(&gpu);
     if gpu.memory.cuda_total_mib.is_none() {
         assumed.push(format!("CUDA sees {cuda_total} of the {memory} that nvidia-smi shows, as on similar cards"));
     }
-    let name = if only_size { format!("a card with {memory}") } else { gpu.display_name() };
+    let name = if target.gpu.is_none() { format!("a card with {memory}") } else { gpu.display_name() };
     Ok((description(&gpu, name, count, limit, (cuda_total, cuda_total_high), only_size, target, assumed), said))
 }
 

@@ -109,7 +109,7 @@ fn in_flight(model: &ModelSpec, method: &'static str) -> Variant {
         model: model.clone(),
         label: label.to_owned(),
         flags: vec![("quantization", method.to_owned())],
-        why: "16-bit weights would not leave enough for the KV cache".to_owned(),
+        why: format!("{label}: 16-bit weights would not leave enough for the KV cache"),
     }
 }
 

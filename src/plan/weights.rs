@@ -44,7 +44,7 @@ pub struct Weights {
 
 /// The weights of a rank of `stage`, from its `pieces`.
 pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pieces: &[Piece]) -> Weights {
-    let mut offloaded = offloaded(pieces, launch.offload.as_ref());
+    let mut offloaded = offloaded(model, pieces, launch.offload.as_ref());
     let mut weights = Weights::default();
     // Up to 0.16 loading that replaces weights puts the new tensors on the device, so that they come back.
     if !era.repacked_weights_stay_offloaded {
@@ -86,27 +86,36 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
         weights.buffers = prefetch_buffers(model, pieces, &offloaded, step);
     }
     if let Some(rotary) = model.rotary.filter(|_| !stage.layers.is_empty()) {
-        weights.rotary = Bytes(rotary.positions.saturating_mul(rotary.dim).saturating_mul(launch.dtype.bytes()));
+        let bytes = if rotary.single_precision { 4 } else { launch.dtype.bytes() };
+        weights.rotary = Bytes(rotary.positions.saturating_mul(rotary.dim).saturating_mul(bytes));
     }
     weights.resident += weights.rotary;
     weights
 }
 
 /// Which pieces go to host memory.
-fn offloaded(pieces: &[Piece], offload: Option<&Offload>) -> Vec<bool> {
+fn offloaded(model: &ModelSpec, pieces: &[Piece], offload: Option<&Offload>) -> Vec<bool> {
     match offload {
         None => vec![false; pieces.len()],
         // `UVAOffloader`: parameters of decoder layers in order, until the sum of stored bytes reaches the size.
+        // A fused parameter goes as a whole.
         Some(Offload::Uva { requested }) => {
             let mut sum = Bytes::ZERO;
-            let take = |piece: &Piece| {
-                let takes = piece.layer.is_some() && sum < *requested;
+            let mut decided: Option<(u32, &str, bool)> = None;
+            let mut take = |piece: &Piece| {
+                let (Some(layer), Some(group)) = (piece.layer, model.tensors.get(piece.group)) else { return false };
+                let name = fused(module(&group.name));
+                let takes = match decided {
+                    Some((known_layer, known_name, takes)) if known_layer == layer && known_name == name => takes,
+                    _ => sum < *requested,
+                };
+                decided = Some((layer, name, takes));
                 if takes {
                     sum += Bytes(piece.stored);
                 }
                 takes
             };
-            pieces.iter().map(take).collect()
+            pieces.iter().map(&mut take).collect()
         }
         // `PrefetchOffloader`: the last layers of each group of layers, whole.
         Some(Offload::Prefetch { group_size, in_group, .. }) => {

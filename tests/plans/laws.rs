@@ -112,8 +112,20 @@ fn no_constant_is_missing() {
 
 /// The dotted names between quotes in the planner's sources that a constant could have.
 fn named_in_sources() -> BTreeSet<String> {
-    let families =
-        ["context", "communicators", "non_torch", "cublas", "autotune", "forward", "sampler", "graph", "weights", "retained", "speed"];
+    let families = [
+        "context",
+        "communicators",
+        "non_torch",
+        "cublas",
+        "autotune",
+        "forward",
+        "sampler",
+        "graph",
+        "weights",
+        "retained",
+        "pipeline",
+        "speed",
+    ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan");
     let mut names = BTreeSet::from(["context".to_owned()]);
     for entry in fs_err::read_dir(folder).expect("the sources") {

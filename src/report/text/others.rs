@@ -3,7 +3,6 @@
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use crate::plan::outcome::{Alternative, Plan};
-use crate::render::ArtifactKind;
 use crate::report::layout::{count, counted, gib, rate, size, wrap};
 use crate::report::{View, style};
 
@@ -73,8 +72,13 @@ pub(super) fn next_steps(plan: &Plan, view: &View, width: usize) -> String {
     if !view.written.is_empty() {
         let paths: Vec<String> = view.written.iter().map(|file| file.path.display().to_string()).collect();
         lines.push(wrap(&format!("Wrote {}", paths.join(" ")), "", "      ", width));
-        if let Some(compose) = view.written.iter().find(|file| file.kind == ArtifactKind::Compose) {
-            lines.push(format!("Start it:  {}", style::literal(&format!("docker compose -f {} up", compose.path.display()))));
+        let folder = view.written.first().and_then(|file| file.path.parent()).map_or_else(String::new, |path| path.display().to_string());
+        if !view.steps.is_empty() {
+            lines.push(format!("Start it, in {folder}:"));
+        }
+        for (number, (what, command)) in view.steps.iter().enumerate() {
+            lines.push(wrap(what, &format!("  {}  ", number + 1), "     ", width));
+            lines.push(format!("     {}", style::literal(command)));
         }
     }
     if view.next_steps {
