@@ -49,10 +49,10 @@ pub fn validations(
     lines.push(wheel(inputs, setting));
     let host = evaluation.budget.host_memory;
     let fits = evaluation.reasons.iter().all(|reason| reason.short_by.is_none());
-    let statement = if host > Bytes::ZERO {
-        format!("device memory fits at its high band; {host} of host memory are needed")
-    } else {
-        "device memory fits at its high band".to_owned()
+    let statement = match (evaluation.short_by(), host > Bytes::ZERO) {
+        (Some(short), _) => format!("memory is short by {short} at the high band"),
+        (None, true) => format!("device memory fits at its high band; {host} of host memory are needed"),
+        (None, false) => "device memory fits at its high band".to_owned(),
     };
     let host_known = setting.host_memory.is_some() || host == Bytes::ZERO;
     lines.push(line("budget", statement, if fits && !host_known { Some(true) } else { Some(fits) }));

@@ -69,9 +69,10 @@ fn answer(plan: &Plan, view: &View, width: usize) -> String {
     let said = |message: &str| plan.findings.iter().any(|finding| finding.message == message);
     let reasons = plan.reasons.iter().filter(|reason| !said(&reason.message));
     lines.extend(reasons.map(|reason| wrap(&reason.message, "  ", "  ", width)));
-    if let Some(best) = plan.alternatives.first().filter(|_| !view.alternatives) {
-        lines.push(wrap(&others::best(best), "  ", "    ", width));
-    }
+    // Whoever cannot have what was asked for wants to know what can be had.
+    let shown = if plan.verdict.is_good() { 1 } else { 3 };
+    let best = plan.alternatives.iter().take(if view.alternatives { 0 } else { shown });
+    lines.extend(best.map(|best| wrap(&others::best(best), "  ", "    ", width)));
     lines.join("\n")
 }
 
