@@ -21,7 +21,9 @@ pub fn performance(setting: &Setting<'_>, evaluation: &Evaluation) -> Performanc
         devices: setting.devices,
         constants: setting.constants,
     };
-    let context = evaluation.launch.max_model_len.min(CONTEXT);
+    let cache = &evaluation.budget.kv_cache;
+    // More requests than the cache holds do not run at once.
+    let context = |batch: u64| evaluation.launch.max_model_len.min(CONTEXT).min((cache.tokens / batch).max(1));
     let own = evaluation.launch.max_num_seqs;
     let mut batches: Vec<u64> = BATCHES.into_iter().filter(|batch| *batch <= own).collect();
     if own < 64 && !batches.contains(&own) {
@@ -30,7 +32,7 @@ pub fn performance(setting: &Setting<'_>, evaluation: &Evaluation) -> Performanc
     let offloads = evaluation.weights.read_from_host > Bytes::ZERO;
     let links = links(setting, offloads);
     let decode: Vec<Decode> =
-        batches.iter().flat_map(|batch| links.iter().filter_map(|link| step.decode(*batch, context, link.as_ref()))).collect();
+        batches.iter().flat_map(|batch| links.iter().filter_map(|link| step.decode(*batch, context(*batch), link.as_ref()))).collect();
     Performance { measured: false, decode, formula: FORMULA.to_owned() }
 }
 
