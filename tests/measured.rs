@@ -1,7 +1,7 @@
 //! The planner against every real run in `docs/measurements/`: each engine configuration is judged as it was
 //! given, and each term is compared with what the engine and nvidia-smi said.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 #[path = "common/program.rs"]
 mod program;
