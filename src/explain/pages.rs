@@ -35,7 +35,7 @@ macro_rules! pages {
 pub static TERMS: [Page; 7] = pages!["": "weights", "kv_cache", "activation_peak", "non_torch", "cuda_graphs", "context", "headroom"];
 
 /// The findings, by id.
-pub static FINDINGS: [Page; 33] = pages!["findings/":
+pub static FINDINGS: [Page; 34] = pages!["findings/":
     "api-key-short",
     "batched-tokens-below-context",
     "batched-tokens-below-sequences",
@@ -56,6 +56,7 @@ pub static FINDINGS: [Page; 33] = pages!["findings/":
     "flag-without-effect",
     "heads-not-divisible",
     "memory-utilization-high",
+    "model-differs-from-catalogue",
     "more-ranks-than-gpus",
     "quantization-deprecated",
     "quantization-forces-slow-kernel",
