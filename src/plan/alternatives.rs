@@ -6,7 +6,7 @@ use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::make::Inputs;
 use crate::plan::outcome::{Alternative, Devices, Plan, Verdict};
 use crate::plan::pieces::PieceCache;
-use crate::plan::search::{LEAST_CONTEXT, Settings, Wish, search};
+use crate::plan::search::{LEAST_CONTEXT, Settings, Variant, Wish, search};
 use crate::plan::speed;
 use crate::plan::variant::variants;
 use crate::units::Bytes;
@@ -118,6 +118,9 @@ fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Opti
     let chosen = &inputs.chosen;
     let variants = variants(model, None, inputs.catalog, chosen.engine, &chosen.behaviour, &inputs.devices).ok()?;
     let smallest = variants.last()?.clone();
+    if !could_run(&smallest, settings) {
+        return None;
+    }
     let mut fixed = Arguments::default();
     fixed.set("cpu-offload-gb", 0);
     let wish = Wish { context: None, concurrency: None, fixed };
@@ -131,4 +134,20 @@ fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Opti
     args.remove("cpu-offload-gb");
     let name = model.id.rsplit('/').next().unwrap_or(&model.id);
     Some(alternative(format!("{name}, {}, all weights on the device", smallest.label), args, &found.evaluation, &setting))
+}
+
+/// Whether the least that one would call running fits: one look instead of a search.
+fn could_run(variant: &Variant, settings: &Settings<'_>) -> bool {
+    let pieces = PieceCache::default();
+    let setting = Setting { model: &variant.model, pieces: &pieces, ..settings.device };
+    let mut args = Arguments::default();
+    args.set("max-model-len", LEAST_CONTEXT.min(variant.model.context_length));
+    args.set("max-num-seqs", 1);
+    args.set("max-num-batched-tokens", 512);
+    args.set("enforce-eager", true);
+    args.set("gpu-memory-utilization", 0.9);
+    let evaluation = evaluate(&args, &setting);
+    // Where the utilisation is too high or too low, the search mends it; weights and one request must go in.
+    let budget = &evaluation.budget;
+    evaluation.weights.resident + budget.kv_cache.request_bytes + Bytes::GIB.scale(0.5) < settings.device.devices.limit
 }
