@@ -56,7 +56,7 @@ pub const LEAST_CONTEXT: u64 = 4096;
 /// The context that is enough unless more is asked for: what is left then serves more requests.
 const ENOUGH_CONTEXT: u64 = 32_768;
 /// Largest utilisation that the search chooses: the rest covers what other processes take for a moment.
-const MOST_UTILIZATION: f64 = 0.95;
+pub const MOST_UTILIZATION: f64 = 0.95;
 
 /// One way of running, before utilisation and context are solved for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
