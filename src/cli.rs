@@ -200,7 +200,7 @@ pub struct RequestOptions {
     pub gpu: Option<String>,
 
     /// How many GPUs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Target")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
     pub gpus: u64,
 
     /// The driver version of the target
@@ -220,7 +220,7 @@ pub struct RequestOptions {
     pub context: Option<u64>,
 
     /// Requests served at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000), help_heading = "Launch")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000), allow_hyphen_values = true, help_heading = "Launch")]
     pub concurrency: Option<u64>,
 
     /// The quantisation, such as awq, gptq, fp8, bitsandbytes, or none

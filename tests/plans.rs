@@ -10,6 +10,8 @@ mod support;
 
 #[path = "plans/combinations.rs"]
 mod combinations;
+#[path = "plans/differences.rs"]
+mod differences;
 #[path = "plans/laws.rs"]
 mod laws;
 #[path = "plans/public_runs.rs"]

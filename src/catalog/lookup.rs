@@ -81,6 +81,14 @@ impl Catalog {
     /// A device to plan for: a GPU by any of its names, a vGPU profile such as `NVIDIA A40-24Q`, or a memory size such as
     /// `32 GB vGPU`, whose assumptions are said.
     pub fn device(&self, name: &str) -> Result<Device, Unknown> {
+        // A bare size is no card's name: one file is read for it instead of all.
+        let generic = device::generic_memory(name).zip(self.devices().generic.as_ref());
+        if let Some((memory, rule)) = generic
+            && let Some(like) = self.gpu_by_id(&rule.like)
+        {
+            let assumption = format!("{name} is {memory} of device memory; all else as on one {}: {}", like.display_name(), rule.reason);
+            return Ok(Device { gpu: resized(&like, name, memory), assumptions: vec![assumption], only_memory: true });
+        }
         let unknown = match self.gpu(name) {
             Ok(gpu) => return Ok(Device { gpu: gpu.clone(), assumptions: Vec::new(), only_memory: false }),
             Err(unknown) => unknown,
@@ -92,14 +100,16 @@ impl Catalog {
             let assumption = format!("{name} is {} of one {}", slice.memory, parent.display_name());
             return Ok(Device { gpu: resized(parent, name, slice.memory), assumptions: vec![assumption], only_memory: false });
         }
-        let generic = device::generic_memory(name).zip(self.devices().generic.as_ref());
-        if let Some((memory, rule)) = generic
-            && let Ok(like) = self.gpu(&rule.like)
-        {
-            let assumption = format!("{name} is {memory} of device memory; all else as on one {}: {}", like.display_name(), rule.reason);
-            return Ok(Device { gpu: resized(like, name, memory), assumptions: vec![assumption], only_memory: true });
-        }
         Err(unknown)
+    }
+
+    /// A GPU by the id that its file is named after; of several files the last counts.
+    fn gpu_by_id(&self, id: &str) -> Option<Gpu> {
+        let named = |file: &&RuleFile| file.place == Place::Gpu && file.origin.path().file_stem().is_some_and(|stem| stem == id);
+        let file = self.files.iter().rev().find(named)?;
+        let mut gpu: Gpu = file.decode().ok()?;
+        gpu.origin = file.origin.clone();
+        Some(gpu)
     }
 
     /// The total that `cudaMemGetInfo` gives on a GPU, as expected value, least and largest; measured cards have no range.

@@ -1,5 +1,6 @@
 //! `plan`: resolve the names, plan or judge, render, write, report.
 
+mod difference;
 mod inputs;
 mod model;
 

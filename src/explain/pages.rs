@@ -35,7 +35,7 @@ macro_rules! pages {
 pub static TERMS: [Page; 7] = pages!["": "weights", "kv_cache", "activation_peak", "non_torch", "cuda_graphs", "context", "headroom"];
 
 /// The findings, by id.
-pub static FINDINGS: [Page; 48] = pages!["findings/":
+pub static FINDINGS: [Page; 49] = pages!["findings/":
     "api-key-short",
     "asked-but-unseen",
     "batched-tokens-below-context",
@@ -63,6 +63,7 @@ pub static FINDINGS: [Page; 48] = pages!["findings/":
     "heads-not-divisible",
     "memory-utilization-high",
     "mixed-cuda-wheels",
+    "model-differs-from-catalogue",
     "more-ranks-than-gpus",
     "no-kernels-for-gpu",
     "nothing-to-check",

@@ -66,6 +66,17 @@ impl Default for Deadlines {
     }
 }
 
+impl Deadlines {
+    /// The same with the time for one request in seconds, as the hub's own client reads it; other text changes nothing.
+    fn with_request(self, seconds: Option<&str>) -> Self {
+        let seconds = seconds.and_then(|text| text.trim().parse().ok()).filter(|seconds| (1..=600).contains(seconds));
+        match seconds.map(Duration::from_secs) {
+            Some(request) => Self { connect: self.connect.min(request), request, total: request.max(self.total) },
+            None => self,
+        }
+    }
+}
+
 impl HubSettings {
     /// Reads the settings from environment variables, and the token from its file where none holds it.
     pub fn from_environment(env: Environment<'_>) -> Self {
@@ -82,7 +93,7 @@ impl HubSettings {
             endpoint: endpoint.trim().trim_end_matches('/').to_owned(),
             caches,
             offline: is_true(set("HF_HUB_OFFLINE")) || is_true(set("TRANSFORMERS_OFFLINE")),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::default().with_request(set("HF_HUB_DOWNLOAD_TIMEOUT").as_deref()),
             certificates: ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].into_iter().find_map(set).map(PathBuf::from),
             token: token.map(|token| Token(token.trim().to_owned())),
             proxies: Proxies::from_environment(&set),

@@ -46,9 +46,11 @@ fn gone(lines: &Lines<'_>, method: &Method) -> Found {
             .fix(Fix::edit("or use a quantised checkpoint, such as an AWQ one, and delete the line: the method is then read from it")),
         _ => {
             let found = lines.found("quantization-removed", Severity::Error, FLAG, &format!("{text}; the engine refuses to start"));
-            match &method.replacement {
-                Some(replacement) => found.line("use instead", format!("{FLAG}: {replacement}")),
-                None => found.fix(Fix::edit("delete the line: the method is read from the checkpoint")),
+            let later = method.span.iter().map(|span| &span.since).filter(|since| *since > lines.version).min();
+            match (&method.replacement, later) {
+                (_, Some(since)) if left.is_none() => found.fix(Fix::edit(format!("use vLLM {since} or newer"))),
+                (Some(replacement), _) => found.line("use instead", format!("{FLAG}: {replacement}")),
+                (None, _) => found.fix(Fix::edit("delete the line: the method is read from the checkpoint")),
             }
         }
     }

@@ -29,6 +29,10 @@ pub fn shape(shape: &Shape, place: &str) -> Result<(), ConfigError> {
         range(place, "num_attention_heads", shape.num_attention_heads, 1, 1 << 16)?;
         range(place, "head_dim", shape.head_dim, 1, 1 << 16)?;
         range(place, "num_key_value_heads", shape.num_key_value_heads, 1, shape.num_attention_heads)?;
+        if !shape.num_attention_heads.is_multiple_of(shape.num_key_value_heads) {
+            let expected = format!("a divisor of the {} attention heads", shape.num_attention_heads);
+            return Err(invalid(place, "num_key_value_heads", &expected, &shape.num_key_value_heads.to_string()));
+        }
     }
     range(place, "num_experts", shape.num_experts, 0, 1 << 16)?;
     if shape.num_experts > 0 {

@@ -2,11 +2,12 @@
 
 use crate::engine::arguments::Arguments;
 use crate::model::spec::ModelSpec;
+use crate::plan::budget::TermName;
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::make::Inputs;
 use crate::plan::outcome::{Alternative, Devices, Plan, Verdict};
 use crate::plan::pieces::PieceCache;
-use crate::plan::search::{LEAST_CONTEXT, Settings, Wish, search};
+use crate::plan::search::{LEAST_CONTEXT, MOST_UTILIZATION, Settings, Variant, Wish, search};
 use crate::plan::speed;
 use crate::plan::variant::variants;
 use crate::units::Bytes;
@@ -77,8 +78,10 @@ pub fn alternative(change: String, args: Arguments, evaluation: &Evaluation, set
     }
 }
 
-/// How many other models to offer.
-const MODELS: usize = 2;
+/// How many other models to offer: one beside a plan that runs, more where none does.
+const fn models(plan: &Plan) -> usize {
+    if plan.verdict.is_good() { 1 } else { 2 }
+}
 
 /// The largest reference models that run on these devices with all weights on them.
 pub fn alternatives(inputs: &Inputs<'_>, settings: &Settings<'_>, plan: &Plan) -> Vec<Alternative> {
@@ -94,7 +97,7 @@ pub fn alternatives(inputs: &Inputs<'_>, settings: &Settings<'_>, plan: &Plan) -
     sizes.sort_by(|(left, _), (right, _)| right.total_cmp(left));
     let mut found: Vec<Alternative> = Vec::new();
     for (_, size) in sizes {
-        if found.len() == MODELS {
+        if found.len() == models(plan) {
             break;
         }
         let Some(model) = inputs.catalog.model(&size.model).ok().and_then(|entry| ModelSpec::from_catalogue(entry, &size.model).ok())
@@ -118,6 +121,9 @@ fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Opti
     let chosen = &inputs.chosen;
     let variants = variants(model, None, inputs.catalog, chosen.engine, &chosen.behaviour, &inputs.devices).ok()?;
     let smallest = variants.last()?.clone();
+    if !could_run(&smallest, settings) {
+        return None;
+    }
     let mut fixed = Arguments::default();
     fixed.set("cpu-offload-gb", 0);
     let wish = Wish { context: None, concurrency: None, fixed };
@@ -131,4 +137,21 @@ fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Opti
     args.remove("cpu-offload-gb");
     let name = model.id.rsplit('/').next().unwrap_or(&model.id);
     Some(alternative(format!("{name}, {}, all weights on the device", smallest.label), args, &found.evaluation, &setting))
+}
+
+/// Whether the least that one would call running fits: one look instead of a search.
+fn could_run(variant: &Variant, settings: &Settings<'_>) -> bool {
+    let pieces = PieceCache::default();
+    let setting = Setting { model: &variant.model, pieces: &pieces, ..settings.device };
+    let mut args = Arguments::default();
+    args.set("max-model-len", LEAST_CONTEXT.min(variant.model.context_length));
+    args.set("max-num-seqs", 8);
+    args.set("max-num-batched-tokens", 512);
+    args.set("enforce-eager", true);
+    args.set("gpu-memory-utilization", MOST_UTILIZATION);
+    let budget = evaluate(&args, &setting).budget;
+    // What is over the limit at this utilisation, a lower one takes from the cache.
+    let over = budget.device_used.high - settings.device.devices.limit;
+    let cache = budget.term(TermName::KvCache).map_or(Bytes::ZERO, |term| term.size.low);
+    cache > over + budget.kv_cache.request_bytes
 }

@@ -50,19 +50,24 @@ pub fn cuda_graphs(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Ter
     Term {
         name: TermName::CudaGraphs,
         size: driver + pool + workspace,
-        formula: "sizes × (layers + 1) × driver memory a piece + decode sizes × layers × driver memory a layer + pool".to_owned(),
+        formula:
+            "sizes × (layers + 1) × driver memory a piece + decode sizes × layers × driver memory a layer + pool + workspace of the capture"
+                .to_owned(),
         inputs: vec![
             Input { name: "mode".to_owned(), value: launch.graph_mode.name().to_owned(), source: "the launch".to_owned() },
             Input::new("captured sizes", captures.pieces.max(captures.steps), "the launch"),
             Input::new("of them whole decode steps", captures.steps, "max_num_seqs bounds them"),
             Input::new("layers", widths.layers, "the model"),
             setting.constant_input("graph.piece"),
-            setting.constant_input("graph.step_layer"),
+            setting.constant_input(step_constant(&widths)),
+            setting.constant_input("graph.capture_workspace"),
         ]
         .into_iter()
         .chain(unpacks_each_projection(launch, setting).then(|| setting.constant_input("graph.bitsandbytes_kernels")))
         .collect(),
-        parts: vec![Part { name: "driver".to_owned(), bytes: driver.expected }, Part { name: "pool".to_owned(), bytes: pool.expected }],
+        parts: [("driver", driver), ("pool", pool), ("workspace of the capture", workspace)]
+            .map(|(name, band)| Part { name: name.to_owned(), bytes: band.expected })
+            .into(),
         inside_requested: subtracted(launch, setting),
         note: match launch.graph_mode {
             GraphMode::None => "off".to_owned(),
@@ -94,8 +99,7 @@ pub fn estimate(launch: &Launch, setting: &Setting<'_>, stage: &Stage) -> Option
     let mib = |mib: f64| Bytes::from_f64(mib * 1_048_576.0);
     let first = Bytes(piece_pool(captures, &widths, launch)) + setting.mebibytes("graph.capture_workspace").expected + mib(20.0);
     let first = first.max(Bytes(accumulator(captures, &widths)));
-    let step = if widths.experts_per_token > 0 { "graph.expert_step_layer" } else { "graph.step_layer" };
-    let step_mib = 2.0 * (widths.layers as f64 * setting.constant(step).value / 2.0 + 0.5).floor();
+    let step_mib = 2.0 * (widths.layers as f64 * setting.constant(step_constant(&widths)).value / 2.0 + 0.5).floor();
     let kernels = kernels(launch, setting).value;
     let others = mib(1.0_f64.max(2.0 * kernels * chunks_opened(widths.layers + 1) as f64)) * captures.pieces.saturating_sub(1)
         + mib((kernels * step_mib).max(1.0)) * captures.steps.saturating_sub(1);
@@ -128,8 +132,7 @@ fn kernels(launch: &Launch, setting: &Setting<'_>) -> Bounded {
 fn driver_memory(captures: Captures, widths: &Widths, launch: &Launch, setting: &Setting<'_>) -> Band {
     let pieces = (captures.pieces * (widths.layers + 1)) as f64;
     let layers = (captures.steps * widths.layers) as f64;
-    let step = if widths.experts_per_token > 0 { "graph.expert_step_layer" } else { "graph.step_layer" };
-    let (piece, step) = (setting.constant("graph.piece"), setting.constant(step));
+    let (piece, step) = (setting.constant("graph.piece"), setting.constant(step_constant(widths)));
     let kernels = kernels(launch, setting);
     let mib = |piece: f64, step: f64, kernels: f64| Bytes::from_f64((pieces * piece + layers * step) * kernels * 1_048_576.0);
     Band {
@@ -137,6 +140,11 @@ fn driver_memory(captures: Captures, widths: &Widths, launch: &Launch, setting: 
         expected: mib(piece.value, step.value, kernels.value),
         high: mib(piece.high, step.high, kernels.high),
     }
+}
+
+/// Which constant says what the driver keeps for a layer of a whole step.
+const fn step_constant(widths: &Widths) -> &'static str {
+    if widths.experts_per_token > 0 { "graph.expert_step_layer" } else { "graph.step_layer" }
 }
 
 /// Intermediates of the largest captured pieces.

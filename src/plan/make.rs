@@ -192,7 +192,8 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
     plan.findings.retain(|finding| finding.severity == Severity::Error || concerns_given(finding, &request.fixed));
     plan.decisions = found.decisions;
     plan.rejected = found.rejected;
-    plan.alternatives = if plan.verdict == Verdict::Fits {
+    // Where the engine itself does not run, no other model does.
+    plan.alternatives = if plan.verdict == Verdict::Fits || inputs.chosen.obstacle(devices).is_some() {
         Vec::new()
     } else {
         let mut all = alternatives(inputs, settings, &plan);

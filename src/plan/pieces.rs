@@ -7,9 +7,10 @@ use std::rc::Rc;
 
 use crate::engine::era::Era;
 use crate::engine::launch::{Launch, ParallelSizes};
-use crate::model::spec::{CheckpointQuantization, Dtype, ModelSpec, Role, TensorGroup};
+use crate::model::spec::{CheckpointQuantization, Dtype, Mlp, ModelSpec, Role, TensorGroup};
 use crate::plan::sharding::{Stage, share};
 use crate::plan::storage::{Layouts, Loader, Storage, layouts};
+use crate::units::Bytes;
 
 /// One tensor group as a rank loads it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,6 +25,10 @@ pub struct Piece {
     pub stored: u64,
     /// Bytes that torch allocates for it once loaded.
     pub resident: u64,
+    /// Which parameter of the engine it is part of: projections that are fused into one have the same number.
+    pub fused: u32,
+    /// Of `resident`, what one token reads: of experts, those that it uses.
+    pub active: u64,
     /// Bytes of each parameter as created: weights, scales, zero points, indices.
     pub parameters: [u64; 4],
     /// Of `resident`, what stays on the device when the rest is offloaded: the maxima of bitsandbytes are no
@@ -67,13 +72,17 @@ fn pieces(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: 
     let settings = Settings { launch, era, loader, plain_dense, replaced };
     let has_head = model.tensors.iter().any(|group| group.role == Role::Head);
     let mut known: HashMap<(&str, Role), Layouts> = HashMap::new();
+    let mut parameters: HashMap<(Option<u32>, &str), u32> = HashMap::new();
     // A list of modules to skip that names layers decides layer by layer; any other decides alike for all.
     let by_layer = quantization.as_ref().is_some_and(|quantization| quantization.skipped_modules.iter().any(|module| names_layers(module)));
     let held = model.tensors.iter().enumerate().filter(|(_, group)| stage.holds(group, model.tie_word_embeddings && !has_head));
     held.map(|(index, group)| {
         let compute = || group_layouts(group, quantization.as_ref(), settings);
         let layouts = if by_layer { compute() } else { *known.entry((module(group), group.role)).or_insert_with(compute) };
-        piece(index, group, layouts, settings)
+        let number = u32::try_from(parameters.len()).unwrap_or(u32::MAX);
+        let fused = *parameters.entry((group.layer, fused(module(group)))).or_insert(number);
+        let piece = piece(index, group, layouts, settings);
+        Piece { fused, active: Bytes(piece.resident).scale(active_share(group, model)).0, ..piece }
     })
     .collect()
 }
@@ -83,10 +92,30 @@ fn names_layers(module: &str) -> bool {
 }
 
 /// The module's name without its layer: `self_attn.q_proj` of `layers.3.self_attn.q_proj`.
-fn module(group: &TensorGroup) -> &str {
+pub fn module(group: &TensorGroup) -> &str {
     match group.layer {
         Some(_) => group.name.splitn(3, '.').nth(2).unwrap_or(&group.name),
         None => &group.name,
+    }
+}
+
+/// The engine fuses query, key and value projections, and gate and up projections, into one parameter each.
+fn fused(module: &str) -> &str {
+    match module.rsplit('.').next().unwrap_or(module) {
+        "q_proj" | "k_proj" | "v_proj" => "qkv_proj",
+        "gate_proj" | "up_proj" => "gate_up_proj",
+        _ => module,
+    }
+}
+
+/// The share of a group that one token reads: of routed experts those that it uses.
+fn active_share(group: &TensorGroup, model: &ModelSpec) -> f64 {
+    if !matches!(group.role, Role::Expert(_)) {
+        return 1.0;
+    }
+    match group.layer.and_then(|layer| model.layers.get(layer as usize)).map(|layer| &layer.mlp) {
+        Some(Mlp::Experts { count, per_token, .. }) => *per_token as f64 / (*count).max(1) as f64,
+        _ => 1.0,
     }
 }
 
@@ -146,7 +175,7 @@ fn piece(index: usize, group: &TensorGroup, layouts: Layouts, settings: Settings
     let resident = resident.into_iter().fold(0, u64::saturating_add);
     let (layer, role, repacked) = (group.layer, group.role, layouts.repacked);
     let replaced = repacked || settings.replaced && layouts.stored != Storage::Plain(launch.dtype.bytes());
-    let computed = Piece { group: index, layer, role, stored, resident, parameters, state, repacked, replaced };
+    let computed = Piece { group: index, fused: 0, active: 0, layer, role, stored, resident, parameters, state, repacked, replaced };
     let Some(exact) = group.stored.as_ref().filter(|_| !launch.quantized_in_flight && keeps_stored_type(group, launch)) else {
         return computed;
     };

@@ -2,6 +2,7 @@
 //! order of sacrifice: graphs and batch size, context, quantisation, and weights in host memory last.
 
 use crate::engine::arguments::Arguments;
+use crate::engine::launch::GraphMode;
 use crate::model::spec::ModelSpec;
 use crate::plan::budget::{Budget, TermName};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
@@ -55,7 +56,7 @@ pub const LEAST_CONTEXT: u64 = 4096;
 /// The context that is enough unless more is asked for: what is left then serves more requests.
 const ENOUGH_CONTEXT: u64 = 32_768;
 /// Largest utilisation that the search chooses: the rest covers what other processes take for a moment.
-const MOST_UTILIZATION: f64 = 0.95;
+pub const MOST_UTILIZATION: f64 = 0.95;
 
 /// One way of running, before utilisation and context are solved for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +84,12 @@ pub struct Settings<'a> {
 
 /// Searches `variants` in order, each without and then with weights in host memory.
 ///
-/// The first variant that runs without host memory wins; host memory is used only when none does.
+/// The first variant that runs comfortably without host memory wins, else the first that runs at all; host
+/// memory is used only when none does.
 pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parallel: &[(u64, u64)]) -> Option<Found> {
     let mut rejected = Vec::new();
     let mut nearest: Option<(Found, Trial<'_>)> = None;
+    let mut tight: Option<Found> = None;
     let caches: Vec<PieceCache> = variants.iter().map(|_| PieceCache::default()).collect();
     for offload in [false, true] {
         if offload && (wish.fixed.get("cpu-offload-gb").is_some() || wish.fixed.get("offload-group-size").is_some()) {
@@ -103,9 +106,14 @@ pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parall
                 let trial = Trial { setting, wish, variant, tensor, pipeline, offload };
                 let Some(candidate) = trial.best() else { continue };
                 let mut found = candidate.into_found(index, &trial);
-                if found.evaluation.verdict.is_good() {
+                if found.evaluation.verdict.is_good() && (offload || is_comfortable(&found.evaluation, wish)) {
                     found.rejected = rejected;
                     return Some(found);
+                }
+                if found.evaluation.verdict.is_good() {
+                    // Smaller weights may serve better; if none do, this one stands.
+                    tight.get_or_insert(found);
+                    continue;
                 }
                 rejected.push(refusal(&trial, &found.evaluation));
                 let nearer = nearest.as_ref().is_none_or(|(best, _)| shortfall(&found.evaluation) < shortfall(&best.evaluation));
@@ -113,6 +121,9 @@ pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parall
                     nearest = Some((found, trial));
                 }
             }
+        }
+        if let Some(found) = tight.take() {
+            return Some(Found { rejected, ..found });
         }
     }
     let (mut found, trial) = nearest?;
@@ -122,6 +133,17 @@ pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parall
         found = smallest;
     }
     Some(Found { rejected, ..found })
+}
+
+/// Requests of the least useful context that a comfortable cache holds.
+const COMFORTABLE_REQUESTS: u64 = 8;
+
+/// Whether a launch leaves room to work in: graphs on, and a cache for several conversations. What the user
+/// fixed is comfortable by definition.
+fn is_comfortable(evaluation: &Evaluation, wish: &Wish) -> bool {
+    let roomy = evaluation.guaranteed_kv_tokens >= COMFORTABLE_REQUESTS * LEAST_CONTEXT;
+    let fast = evaluation.launch.graph_mode != GraphMode::None || wish.fixed.flag("enforce-eager");
+    (wish.context.is_some() || roomy) && fast
 }
 
 fn shortfall(evaluation: &Evaluation) -> Bytes {

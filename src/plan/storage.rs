@@ -175,7 +175,7 @@ fn integer_groups(quantization: &CheckpointQuantization, loader: Loader<'_>, exp
     let stored_zeros = if quantization.zero_point || gptq { ZeroPoints::Packed } else { ZeroPoints::None };
     let stored = layout(stored_zeros, if gptq { 4 } else { 0 });
     let repacks = loader.compute_capability.is_none_or(|capability| capability >= 75);
-    let machete = loader.compute_capability == Some(90) && !experts && has_machete(loader.version);
+    let machete = loader.compute_capability == Some(90) && !experts && has_machete(quantization, loader.version);
     let index = if quantization.desc_act { 8 } else { 0 };
     let resident = match (repacks, machete, experts) {
         (false, ..) => stored,
@@ -188,9 +188,10 @@ fn integer_groups(quantization: &CheckpointQuantization, loader: Loader<'_>, exp
     Layouts { stored, resident, repacked: repacks }
 }
 
-/// Machete serves GPTQ from 0.6.2 on; AWQ moved to the mixed-precision kernels with `auto_awq` in 0.22.
-fn has_machete(version: &Version) -> bool {
-    *version.release() >= [0, 22][..]
+/// Machete serves GPTQ and compressed-tensors in all versions that can be planned. AWQ chooses among the
+/// mixed-precision kernels (`choose_mp_linear_kernel`) in 0.19.1, and did not yet in 0.16.0.
+fn has_machete(quantization: &CheckpointQuantization, version: &Version) -> bool {
+    !quantization.method.contains("awq") || *version.release() >= [0, 19, 1][..]
 }
 
 #[cfg(test)]
@@ -231,6 +232,16 @@ mod tests {
     fn marlin_keeps_zero_points_packed() {
         let version = "0.25.1".parse().expect("a version");
         let loader = Loader { version: &version, compute_capability: Some(89), dtype: Dtype::Bfloat16 };
+        assert!((per_weight(layouts(&awq(), loader, false).resident) - 0.519_531_25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn machete_served_gptq_before_awq() {
+        let version = "0.10.2".parse().expect("a version");
+        let loader = Loader { version: &version, compute_capability: Some(90), dtype: Dtype::Bfloat16 };
+        let gptq = CheckpointQuantization { method: "gptq".into(), zero_point: false, ..awq() };
+        let indices = 4.0 / 8192.0;
+        assert!((per_weight(layouts(&gptq, loader, false).resident) - 0.519_531_25 - indices).abs() < 1e-9);
         assert!((per_weight(layouts(&awq(), loader, false).resident) - 0.519_531_25).abs() < 1e-9);
     }
 

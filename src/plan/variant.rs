@@ -73,7 +73,10 @@ pub fn variants(
             if supports(engine, "fp8", version, devices) {
                 all.push(in_flight(model, "fp8"));
             }
-            all.push(four_bit(model, "awq", catalog));
+            // GPTQ's kernels run on older cards than AWQ's.
+            let scheme =
+                if supports(engine, "awq", version, devices) || !supports(engine, "gptq", version, devices) { "awq" } else { "gptq" };
+            all.push(four_bit(model, scheme, catalog));
             all
         }
     };

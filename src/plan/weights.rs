@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::era::Era;
 use crate::engine::launch::{Launch, Offload};
 use crate::model::spec::{ModelSpec, Role};
-use crate::plan::pieces::Piece;
+use crate::plan::pieces::{Piece, module};
 use crate::plan::sharding::Stage;
 use crate::units::Bytes;
 
@@ -44,7 +44,7 @@ pub struct Weights {
 
 /// The weights of a rank of `stage`, from its `pieces`.
 pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pieces: &[Piece]) -> Weights {
-    let mut offloaded = offloaded(model, pieces, launch.offload.as_ref());
+    let mut offloaded = offloaded(pieces, launch.offload.as_ref());
     let mut weights = Weights::default();
     // Up to 0.16 loading that replaces weights puts the new tensors on the device, so that they come back.
     if !era.repacked_weights_stay_offloaded {
@@ -53,10 +53,11 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
             *moved = false;
         }
     }
-    let mut layers = BTreeSet::new();
+    let mut layers = 0;
+    let mut last_layer = None;
     for (piece, moved) in pieces.iter().zip(&offloaded) {
         let bytes = Bytes(piece.resident);
-        let active = bytes.scale(active_share(piece, model));
+        let active = Bytes(piece.active);
         match piece.layer {
             Some(_) => weights.layers += bytes,
             None if matches!(piece.role, Role::Embedding | Role::Head) => weights.embeddings += bytes,
@@ -68,7 +69,10 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
             weights.resident += state;
             weights.read_from_host += active - state;
             weights.read_per_step += state;
-            layers.extend(piece.layer);
+            if piece.layer != last_layer {
+                last_layer = piece.layer;
+                layers += 1;
+            }
         } else {
             weights.resident += bytes;
             if piece.role != Role::Embedding || model.tie_word_embeddings {
@@ -79,8 +83,8 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
             }
         }
     }
-    weights.offloaded_layers = layers.len() as u64;
-    weights.pinned = pinned(model, pieces, &offloaded);
+    weights.offloaded_layers = layers;
+    weights.pinned = pinned(pieces, &offloaded);
     weights.repacked_layers = repacked_layers(pieces, &offloaded);
     if let Some(Offload::Prefetch { step, .. }) = launch.offload {
         weights.buffers = prefetch_buffers(model, pieces, &offloaded, step);
@@ -94,22 +98,23 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
 }
 
 /// Which pieces go to host memory.
-fn offloaded(model: &ModelSpec, pieces: &[Piece], offload: Option<&Offload>) -> Vec<bool> {
+fn offloaded(pieces: &[Piece], offload: Option<&Offload>) -> Vec<bool> {
     match offload {
         None => vec![false; pieces.len()],
         // `UVAOffloader`: parameters of decoder layers in order, until the sum of stored bytes reaches the size.
         // A fused parameter goes as a whole.
         Some(Offload::Uva { requested }) => {
             let mut sum = Bytes::ZERO;
-            let mut decided: Option<(u32, &str, bool)> = None;
+            let mut decided = None;
             let mut take = |piece: &Piece| {
-                let (Some(layer), Some(group)) = (piece.layer, model.tensors.get(piece.group)) else { return false };
-                let name = fused(module(&group.name));
+                if piece.layer.is_none() {
+                    return false;
+                }
                 let takes = match decided {
-                    Some((known_layer, known_name, takes)) if known_layer == layer && known_name == name => takes,
+                    Some((fused, takes)) if fused == piece.fused => takes,
                     _ => sum < *requested,
                 };
-                decided = Some((layer, name, takes));
+                decided = Some((piece.fused, takes));
                 if takes {
                     sum += Bytes(piece.stored);
                 }
@@ -131,7 +136,7 @@ fn prefetch_buffers(model: &ModelSpec, pieces: &[Piece], offloaded: &[bool], ste
     let mut distinct = BTreeMap::new();
     for (piece, _) in moved(pieces, offloaded) {
         let Some(group) = model.tensors.get(piece.group) else { continue };
-        distinct.insert((module(&group.name), group.rows, group.columns), piece.resident);
+        distinct.insert((module(group), group.rows, group.columns), piece.resident);
     }
     Bytes(distinct.values().sum::<u64>()) * step
 }
@@ -141,42 +146,26 @@ fn moved<'a>(pieces: &'a [Piece], offloaded: &'a [bool]) -> impl Iterator<Item =
     pieces.iter().zip(offloaded).filter(|(_, moved)| **moved).filter_map(|(piece, _)| Some((piece, piece.layer?)))
 }
 
-/// The module's name inside its layer: `self_attn.q_proj` of `layers.3.self_attn.q_proj`.
-fn module(name: &str) -> &str {
-    name.splitn(3, '.').nth(2).unwrap_or(name)
-}
-
-/// The engine fuses query, key and value projections, and gate and up projections, into one parameter each.
-fn fused(module: &str) -> &str {
-    match module.rsplit('.').next().unwrap_or(module) {
-        "q_proj" | "k_proj" | "v_proj" => "qkv_proj",
-        "gate_proj" | "up_proj" => "gate_up_proj",
-        other => other,
-    }
-}
-
 /// Pinned memory: each fused parameter, rounded up to a power of two (`CachingHostAllocator`).
-fn pinned(model: &ModelSpec, pieces: &[Piece], offloaded: &[bool]) -> Bytes {
+fn pinned(pieces: &[Piece], offloaded: &[bool]) -> Bytes {
     let mut total = Bytes::ZERO;
+    let mut parameters: Vec<(u32, [u64; 4])> = Vec::new();
     let mut layer_now = None;
-    let mut parameters: Vec<(&str, [u64; 4])> = Vec::new();
     for (piece, layer) in moved(pieces, offloaded) {
-        let Some(group) = model.tensors.get(piece.group) else { continue };
         if layer_now != Some(layer) {
             total += rounded(&parameters);
             parameters.clear();
             layer_now = Some(layer);
         }
-        let name = fused(module(&group.name));
-        match parameters.iter_mut().find(|(known, _)| *known == name) {
+        match parameters.iter_mut().find(|(known, _)| *known == piece.fused) {
             Some((_, sums)) => sums.iter_mut().zip(piece.parameters).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes)),
-            None => parameters.push((name, piece.parameters)),
+            None => parameters.push((piece.fused, piece.parameters)),
         }
     }
     total + rounded(&parameters)
 }
 
-fn rounded(parameters: &[(&str, [u64; 4])]) -> Bytes {
+fn rounded(parameters: &[(u32, [u64; 4])]) -> Bytes {
     let sizes = parameters.iter().flat_map(|(_, sizes)| sizes).filter(|bytes| **bytes > 0);
     sizes.map(|bytes| Bytes(bytes.checked_next_power_of_two().unwrap_or(u64::MAX))).sum()
 }
@@ -189,16 +178,4 @@ fn repacked_layers(pieces: &[Piece], offloaded: &[bool]) -> (u64, u64) {
         of_kind.filter_map(|(piece, _)| piece.layer).collect::<BTreeSet<_>>().len() as u64
     };
     (layers(false), layers(true))
-}
-
-/// The share of a group that one token reads: the routed experts that it uses.
-fn active_share(piece: &Piece, model: &ModelSpec) -> f64 {
-    if !matches!(piece.role, Role::Expert(_)) {
-        return 1.0;
-    }
-    let layer = piece.layer.and_then(|layer| model.layers.get(layer as usize));
-    match layer.map(|layer| &layer.mlp) {
-        Some(crate::model::spec::Mlp::Experts { count, per_token, .. }) => *per_token as f64 / (*count).max(1) as f64,
-        _ => 1.0,
-    }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::model;
-use crate::catalog::Catalog;
+use super::model::{self, Named};
+use crate::catalog::{Catalog, FlagStatus};
 use crate::cli::RequestOptions;
 use crate::engine::arguments::{Arguments, Place};
 use crate::engine::yaml;
@@ -29,6 +29,7 @@ pub(super) struct Prepared {
     model: ModelSpec,
     given: Option<Arguments>,
     said: Vec<Interpretation>,
+    findings: Vec<Finding>,
 }
 
 /// Reads what `options` name.
@@ -37,14 +38,31 @@ pub(super) fn prepare(options: &RequestOptions) -> Result<Prepared, Error> {
     let catalog = catalog(options.rules.as_deref())?;
     // Names are checked before anything is read from a disk or a hub.
     let (devices, _) = target::devices(&request.target, &catalog).map_err(|error| Error::hinted(&error))?;
-    release::choose(&request.engine, &devices, &catalog).map_err(|error| Error::hinted(&error))?;
+    let chosen = release::choose(&request.engine, &devices, &catalog).map_err(|error| Error::hinted(&error))?;
+    flags_exist(&request.fixed, &chosen)?;
     let given = match &request.subject {
         Subject::Model(_) => None,
         Subject::Configuration { file, .. } => Some(laid_over(configuration(file)?, &request)),
     };
     let name = model_name(&request, given.as_ref())?;
-    let (model, said) = model::read(&name, &request, &catalog)?;
-    Ok(Prepared { request, catalog, model, given, said })
+    let Named { model, said, findings } = model::read(&name, &request, &catalog)?;
+    Ok(Prepared { request, catalog, model, given, said, findings })
+}
+
+/// A name that no version knows is a slip of the pen; what became of a flag that others know is for the findings.
+fn flags_exist(fixed: &Arguments, chosen: &Chosen<'_>) -> Result<(), Error> {
+    for flag in parse(fixed, chosen).0.keys() {
+        let name = flag.split('.').next().unwrap_or(flag);
+        if let FlagStatus::Unknown { nearest } = chosen.engine.flag(name, &chosen.behaviour) {
+            let engine = format!("{} {}", chosen.engine.name(), chosen.version);
+            let error = Error::usage(format!("`--set {flag}`: {engine} has no such flag"));
+            return Err(match nearest.first() {
+                Some(first) => error.with_hint(format!("the nearest is `--set {first}=…`")),
+                None => error,
+            });
+        }
+    }
+    Ok(())
 }
 
 impl Prepared {
@@ -62,7 +80,9 @@ impl Prepared {
             said: self.said.iter().cloned().chain(target_said).collect(),
             judging: super::JUDGING,
         };
-        make(inputs).map_err(|error| Error::hinted(&error))
+        let mut plan = make(inputs).map_err(|error| Error::hinted(&error))?;
+        plan.findings.extend(self.findings.iter().cloned());
+        Ok(plan)
     }
 }
 

@@ -6,9 +6,9 @@ use crate::report::layout::{columns, counted, wrap};
 use crate::report::style;
 
 /// The findings, worst first, and their count. A judged configuration says so when nothing was found; of a launch
-/// that was chosen, notes are left to the reasons of its values.
+/// that was chosen, notes on its lines are left to the reasons of its values.
 pub(super) fn section(plan: &Plan, judged: bool, width: usize) -> Option<String> {
-    let shown = |finding: &&Finding| judged || finding.severity > Severity::Info;
+    let shown = |finding: &&Finding| judged || finding.severity > Severity::Info || finding.subject == "model";
     let mut findings: Vec<&Finding> = plan.findings.iter().filter(shown).collect();
     if findings.is_empty() {
         return judged.then(|| "No findings on this configuration.".to_owned());
