@@ -58,6 +58,12 @@ impl Version {
         self.parsed.release().get(1).copied().unwrap_or(0)
     }
 
+    /// Whether a driver of this version is at least `minimum`. A branch alone, `580`, stands for any driver of it: its user
+    /// has the newest one or can have it without changing the branch.
+    pub fn reaches(&self, minimum: &Self) -> bool {
+        if self.release().len() == 1 { self.major() >= minimum.major() } else { self >= minimum }
+    }
+
     /// The version without its local part: `2.11.0` for `2.11.0+cu130`.
     pub fn public(&self) -> Self {
         let text = self.text.split('+').next().unwrap_or(&self.text).to_owned();
@@ -168,6 +174,13 @@ mod tests {
 
     fn version(text: &str) -> Version {
         text.parse().expect("a version of the test")
+    }
+
+    #[test]
+    fn a_driver_branch_stands_for_its_newest_driver() {
+        let minimum = version("580.65.06");
+        assert!(version("580").reaches(&minimum) && version("590").reaches(&minimum) && version("580.95.05").reaches(&minimum));
+        assert!(!version("575").reaches(&minimum) && !version("580.0").reaches(&minimum) && !version("580.65.05").reaches(&minimum));
     }
 
     #[test]

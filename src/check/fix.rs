@@ -71,7 +71,7 @@ pub(super) fn newest_for_target(facts: &Facts<'_>, id: &str) -> Option<Fix> {
     let capability = facts.gpu.map(|gpu| gpu.compute_capability);
     let driver = facts.question.driver.as_ref();
     let fits = |release: &&Release| {
-        driver.is_none_or(|driver| at_least(driver, &release.min_driver))
+        driver.is_none_or(|driver| driver.reaches(&release.min_driver))
             && capability.is_none_or(|capability| runs(facts, release, capability))
             && known.release(&release.version).is_ok()
     };
@@ -92,7 +92,7 @@ pub(super) fn image_variant(facts: &Facts<'_>, id: &str, driver: &Version) -> Op
             .and_then(|digits| digits.split_at_checked(2))
             .and_then(|(major, minor)| format!("{major}.{minor}").parse().ok());
         let family = cuda.and_then(|cuda| facts.catalog.cuda().family(&cuda));
-        family.is_some_and(|family| at_least(driver, &family.min_driver))
+        family.is_some_and(|family| driver.reaches(&family.min_driver))
     };
     let variant = release.image_variants.iter().find(runs)?;
     let text = format!("build on the image of the same release for {variant}");
@@ -106,11 +106,6 @@ pub(super) fn driver_update(facts: &Facts<'_>, id: &str, minimum: &Version) -> F
     fix.needs = vec!["root".to_owned(), "reboot".to_owned()];
     fix.command = Some(format!("apt-get install nvidia-driver-{}-server", minimum.major()));
     verified(facts, id, fix)
-}
-
-/// Whether a driver is at least `minimum`; a branch alone, `580`, stands for any driver of it.
-pub(super) fn at_least(driver: &Version, minimum: &Version) -> bool {
-    if driver.release().len() == 1 { driver.major() >= minimum.major() } else { driver >= minimum }
 }
 
 /// Whether the engine's wheel and the PyTorch that it pins have machine code for the card.

@@ -28,7 +28,7 @@ pub(super) fn driver(facts: &Facts<'_>) -> Outcome {
     // The engine's build comes first and is named where both ask for the same driver.
     let strictest = families.iter().rev().max_by(|a, b| a.1.min_driver.cmp(&b.1.min_driver));
     let Some((build, family)) = strictest else { return Outcome::Unseen("no CUDA build is known".to_owned()) };
-    if fix::at_least(driver, &family.min_driver) {
+    if driver.reaches(&family.min_driver) {
         return Outcome::Passes;
     }
     let id = "driver-older-than-cuda";

@@ -89,7 +89,7 @@ fn target(devices: &Devices) -> String {
 }
 
 fn runs_on(release: &Release, devices: &Devices) -> bool {
-    let driver = devices.driver.as_ref().is_none_or(|driver| *driver >= release.min_driver);
+    let driver = devices.driver.as_ref().is_none_or(|driver| driver.reaches(&release.min_driver));
     let capable = devices.capability().is_none_or(|capability| has_code(release, capability));
     driver && capable
 }
@@ -117,7 +117,7 @@ impl Chosen<'_> {
         let repository = self.engine.image().unwrap_or("vllm/vllm-openai");
         let plain = format!("{repository}:v{}", self.version);
         let fits = |cuda: &Version| match (&devices.driver, catalog.cuda().family(cuda)) {
-            (Some(driver), Some(family)) => *driver >= family.min_driver,
+            (Some(driver), Some(family)) => driver.reaches(&family.min_driver),
             _ => true,
         };
         if fits(&self.release.image_cuda) {
@@ -133,7 +133,7 @@ impl Chosen<'_> {
     /// What keeps the release's wheel from running on `devices`; `None` if nothing known does.
     pub fn obstacle(&self, devices: &Devices) -> Option<(&'static str, String)> {
         let name = format!("{} {}", self.engine.name(), self.version);
-        if let Some(driver) = devices.driver.as_ref().filter(|driver| **driver < self.release.min_driver) {
+        if let Some(driver) = devices.driver.as_ref().filter(|driver| !driver.reaches(&self.release.min_driver)) {
             return Some((
                 "driver-too-old",
                 format!(

@@ -1,4 +1,5 @@
 //! The stable contracts. Each is a type of its own, so that inner types can change freely.
 
 pub mod check;
+pub mod finding;
 pub mod plan;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::plan::outcome;
 use crate::report::View;
+use crate::report::json::finding::{Evidence, Fix};
 
 mod from;
 
@@ -252,32 +253,6 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// What to do, best first.
     pub fixes: Vec<Fix>,
-}
-
-/// A fact that a finding rests on.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Evidence {
-    /// Its name.
-    pub fact: String,
-    /// Its value.
-    pub value: String,
-    /// Where it was read.
-    pub source: String,
-}
-
-/// One way to mend a finding.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Fix {
-    /// What to do.
-    pub text: String,
-    /// The command or line to copy.
-    pub command: Option<String>,
-    /// `safe` or `risky`.
-    pub risk: &'static str,
-    /// `root`, `reboot`.
-    pub needs: Vec<String>,
-    /// The command that shows that it worked.
-    pub verify: Option<String>,
 }
 
 /// Another launch.

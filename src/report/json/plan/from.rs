@@ -191,27 +191,6 @@ impl From<&finding::Finding> for Finding {
     }
 }
 
-impl From<&finding::Evidence> for Evidence {
-    fn from(evidence: &finding::Evidence) -> Self {
-        Self { fact: evidence.fact.clone(), value: evidence.value.clone(), source: evidence.source.clone() }
-    }
-}
-
-impl From<&finding::Fix> for Fix {
-    fn from(fix: &finding::Fix) -> Self {
-        Self {
-            text: fix.text.clone(),
-            command: fix.command.clone(),
-            risk: match fix.risk {
-                finding::Risk::Safe => "safe",
-                finding::Risk::Risky => "risky",
-            },
-            needs: fix.needs.clone(),
-            verify: fix.verify.clone(),
-        }
-    }
-}
-
 impl From<&outcome::Alternative> for Alternative {
     fn from(other: &outcome::Alternative) -> Self {
         Self {
