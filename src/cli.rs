@@ -203,7 +203,7 @@ pub struct RequestOptions {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
     pub gpus: u64,
 
-    /// The driver version of the target
+    /// The driver of the target: a version, or a branch such as 580
     #[arg(long, value_name = "VERSION", help_heading = "Target")]
     pub target_driver: Option<Version>,
 
