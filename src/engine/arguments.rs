@@ -115,8 +115,13 @@ impl Arguments {
 
 fn human_readable_count(text: &str) -> Option<u64> {
     let text = text.trim();
+    text.parse().ok().or_else(|| suffixed(text).filter(|number| *number < 9.0e18).map(|number| number as u64))
+}
+
+/// A number with one of the engine's suffixes: `8k` is 8000, `8K` 8192. `None` without a suffix and for negative numbers.
+pub(crate) fn suffixed(text: &str) -> Option<f64> {
     let suffix = text.chars().last()?;
-    let scale: f64 = match suffix {
+    let scale = match suffix {
         'k' => 1e3,
         'm' => 1e6,
         'g' => 1e9,
@@ -125,10 +130,10 @@ fn human_readable_count(text: &str) -> Option<u64> {
         'M' => 1_048_576.0,
         'G' => 1_073_741_824.0,
         'T' => 1_099_511_627_776.0,
-        _ => return text.parse().ok(),
+        _ => return None,
     };
     let number: f64 = text[..text.len() - 1].parse().ok()?;
-    (number >= 0.0 && number * scale < 9.0e18).then_some((number * scale) as u64)
+    (number >= 0.0).then_some(number * scale)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{JudgeContext, parsed, runner};
 use crate::catalog::{FlagSpan, FlagStatus};
-use crate::engine::arguments::Arguments;
+use crate::engine::arguments::{Arguments, suffixed};
 use crate::engine::launch::Runner;
 use crate::finding::{Evidence, Finding, Fix, Severity};
 use crate::version::Version;
@@ -182,23 +182,7 @@ pub(super) fn plain(value: &Value) -> String {
 pub(super) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => human_number(text.trim()),
+        Value::String(text) => text.trim().parse().ok().or_else(|| suffixed(text.trim())),
         _ => None,
     }
-}
-
-fn human_number(text: &str) -> Option<f64> {
-    let scale = match text.chars().last()? {
-        'k' => 1e3,
-        'm' => 1e6,
-        'g' => 1e9,
-        't' => 1e12,
-        'K' => 1024.0,
-        'M' => 1_048_576.0,
-        'G' => 1_073_741_824.0,
-        'T' => 1_099_511_627_776.0,
-        _ => return text.parse().ok(),
-    };
-    let number: f64 = text[..text.len() - 1].parse().ok()?;
-    (number >= 0.0).then_some(number * scale)
 }
