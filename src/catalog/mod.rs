@@ -23,6 +23,7 @@ mod place;
 mod quantization;
 mod quirk;
 mod release;
+mod row;
 mod shape;
 mod timeline;
 mod torch;

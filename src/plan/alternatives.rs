@@ -9,7 +9,7 @@ use crate::plan::outcome::{Alternative, Devices, Plan, Verdict};
 use crate::plan::pieces::PieceCache;
 use crate::plan::search::{LEAST_CONTEXT, MOST_UTILIZATION, Settings, Variant, Wish, search};
 use crate::plan::speed;
-use crate::plan::variant::variants;
+use crate::plan::variant::smallest;
 use crate::units::Bytes;
 
 /// Changes to a launch that does not fit, each alone, that would make it fit; smallest first.
@@ -119,8 +119,7 @@ fn billions(name: &str) -> Option<f64> {
 
 fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Option<Alternative> {
     let chosen = &inputs.chosen;
-    let variants = variants(model, None, inputs.catalog, chosen.engine, &chosen.behaviour, &inputs.devices).ok()?;
-    let smallest = variants.last()?.clone();
+    let smallest = smallest(model, inputs.catalog, chosen.engine, &chosen.behaviour, &inputs.devices);
     if !could_run(&smallest, settings) {
         return None;
     }

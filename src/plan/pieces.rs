@@ -126,10 +126,8 @@ fn names_layers(module: &str) -> bool {
 
 /// The module's name without its layer: `self_attn.q_proj` of `layers.3.self_attn.q_proj`.
 pub fn module(group: &TensorGroup) -> &str {
-    match group.layer {
-        Some(_) => group.name.splitn(3, '.').nth(2).unwrap_or(&group.name),
-        None => &group.name,
-    }
+    let in_layer = group.layer.and_then(|_| group.name.strip_prefix("layers.")?.split_once('.'));
+    in_layer.map_or(&group.name, |(_, module)| module)
 }
 
 /// The engine fuses query, key and value projections, and gate and up projections, into one parameter each.

@@ -55,8 +55,7 @@ pub fn variants(
                 found: quantization.method.clone(),
             });
         }
-        let label = label(quantization);
-        return Ok(vec![Variant { model: model.clone(), why: format!("the checkpoint is in {label}"), label, flags: Vec::new() }]);
+        return Ok(vec![checkpoint(model, quantization)]);
     }
     let plain = || Variant {
         model: model.clone(),
@@ -73,14 +72,30 @@ pub fn variants(
             if supports(engine, "fp8", version, devices) {
                 all.push(in_flight(model, "fp8"));
             }
-            // GPTQ's kernels run on older cards than AWQ's.
-            let scheme =
-                if supports(engine, "awq", version, devices) || !supports(engine, "gptq", version, devices) { "awq" } else { "gptq" };
-            all.push(four_bit(model, scheme, catalog));
+            all.push(four_bit(model, four_bit_scheme(engine, version, devices), catalog));
             all
         }
     };
     Ok(found)
+}
+
+/// Of the variants of `model`, the one with the smallest weights.
+pub fn smallest(model: &ModelSpec, catalog: &Catalog, engine: &Engine, version: &Version, devices: &Devices) -> Variant {
+    match &model.quantization {
+        Some(quantization) => checkpoint(model, quantization),
+        None => four_bit(model, four_bit_scheme(engine, version, devices), catalog),
+    }
+}
+
+/// A quantised checkpoint as it is.
+fn checkpoint(model: &ModelSpec, quantization: &CheckpointQuantization) -> Variant {
+    let label = label(quantization);
+    Variant { model: model.clone(), why: format!("the checkpoint is in {label}"), label, flags: Vec::new() }
+}
+
+/// The scheme of 4-bit checkpoints: GPTQ's kernels run on older cards than AWQ's.
+fn four_bit_scheme(engine: &Engine, version: &Version, devices: &Devices) -> &'static str {
+    if supports(engine, "awq", version, devices) || !supports(engine, "gptq", version, devices) { "awq" } else { "gptq" }
 }
 
 fn same_method(scheme: &Scheme, method: &str) -> bool {
