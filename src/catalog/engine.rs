@@ -256,3 +256,36 @@ fn flag_of(row: &Row<Flag>) -> Option<&Flag> {
 fn may_be_called(row: &Row<Flag>, wanted: &str) -> bool {
     row.names().any(|name| name.trim_start_matches('-') == wanted) || wanted.strip_prefix("no-") == Some(row.name())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn the_build_notes_every_name_of_a_flag() {
+        let catalog = Catalog::builtin();
+        for row in catalog.engine("vllm").expect("an engine").flag_rows() {
+            let flag = flag_of(row).expect("a row that decodes");
+            assert_eq!(row.name(), flag.name);
+            let mut noted: Vec<&str> = row.names().collect();
+            let mut names = flag.names();
+            noted.sort_unstable();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(noted, names);
+        }
+    }
+
+    #[test]
+    fn one_flag_is_found_without_decoding_the_others() {
+        let catalog = Catalog::builtin();
+        let engine = catalog.engine("vllm").expect("an engine");
+        let version: Version = "0.25.1".parse().expect("a version");
+        for name in ["--max_num_seqs", "-tp", "no-enable-prefix-caching"] {
+            assert!(matches!(engine.flag(name, &version), FlagStatus::Current { .. }), "{name}");
+        }
+        let decoded = engine.flag_rows().iter().filter(|row| row.is_decoded()).count();
+        assert!(decoded <= 3, "{decoded}");
+    }
+}

@@ -223,6 +223,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_build_notes_every_name_of_a_model() {
+        for file in &Catalog::builtin().models {
+            assert_eq!(file.rows().len(), file.file.decode::<ModelFile>().expect("a built-in file").model.len());
+            for row in file.rows() {
+                let model = row.value(|model, _| file.place(model)).expect("a row that decodes");
+                let mut names: Vec<&str> = model.names().collect();
+                let mut seen = std::collections::HashSet::new();
+                names.retain(|name| seen.insert(*name));
+                assert_eq!(row.names().collect::<Vec<_>>(), names);
+            }
+        }
+    }
+
+    #[test]
     fn a_gpu_has_every_name_people_type() {
         let catalog = Catalog::builtin();
         for (name, id) in [

@@ -62,6 +62,14 @@ impl<T: DeserializeOwned> Row<T> {
 }
 
 #[cfg(test)]
+impl<T> Row<T> {
+    /// Whether it was asked for.
+    pub(super) fn is_decoded(&self) -> bool {
+        self.value.get().is_some()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -69,7 +77,7 @@ mod tests {
     fn a_row_is_decoded_once_it_is_asked_for() {
         let row: Row<u32> = Row::builtin(&["seven", "7"], "7", Origin::default());
         assert_eq!(row.names().collect::<Vec<_>>(), ["seven", "7"]);
-        assert_eq!(row.value.get(), None);
+        assert!(!row.is_decoded());
         assert_eq!(row.value(|value, _| *value += 1), Some(&8));
         assert_eq!(row.value(|value, _| *value += 1), Some(&8));
     }
