@@ -175,10 +175,9 @@ fn repacked_layers(pieces: &[Piece], offloaded: &[bool]) -> (u64, u64) {
     let layers = |experts: bool| {
         let on_device = pieces.iter().zip(offloaded).filter(|(piece, moved)| piece.repacked && !**moved);
         let of_kind = on_device.filter(|(piece, _)| matches!(piece.role, Role::Expert(_)) == experts);
-        let mut layers: Vec<u32> = of_kind.filter_map(|(piece, _)| piece.layer).collect();
+        let mut last = None;
         // The pieces stand in the order of their layers.
-        layers.dedup();
-        layers.len() as u64
+        of_kind.filter(|(piece, _)| piece.layer.is_some() && last.replace(piece.layer) != Some(piece.layer)).count() as u64
     };
     (layers(false), layers(true))
 }
