@@ -65,6 +65,9 @@ impl PieceCache {
     }
 }
 
+/// A tensor group with its index in [`ModelSpec::tensors`].
+type Indexed<'a> = (usize, &'a TensorGroup);
+
 /// Layers are mostly alike, so that the pieces of one are computed only if no layer before it has the same tensors.
 fn pieces(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: Loader<'_>) -> Vec<Piece> {
     let quantization = effective_quantization(model, launch);
@@ -75,9 +78,9 @@ fn pieces(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: 
     // A list of modules to skip that names layers decides layer by layer; any other decides alike for all.
     let by_layer = quantization.as_ref().is_some_and(|quantization| quantization.skipped_modules.iter().any(|module| names_layers(module)));
     let held = model.tensors.iter().enumerate().filter(|(_, group)| stage.holds(group, model.tie_word_embeddings && !has_head));
-    let held: Vec<(usize, &TensorGroup)> = held.collect();
+    let held: Vec<Indexed<'_>> = held.collect();
     let mut pieces: Vec<Piece> = Vec::with_capacity(held.len());
-    let mut kinds: Vec<(&[(usize, &TensorGroup)], Rc<[Piece]>)> = Vec::new();
+    let mut kinds: Vec<(&[Indexed<'_>], Rc<[Piece]>)> = Vec::new();
     for layer in held.chunk_by(|(_, left), (_, right)| left.layer == right.layer) {
         let known = kinds.iter().find(|(known, _)| !by_layer && alike(known, layer, model)).map(|(_, pieces)| Rc::clone(pieces));
         let like = known.unwrap_or_else(|| {
@@ -98,19 +101,19 @@ fn pieces(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: 
 }
 
 /// Whether two layers have the same tensors in the same order, and route tokens alike.
-fn alike(left: &[(usize, &TensorGroup)], right: &[(usize, &TensorGroup)], model: &ModelSpec) -> bool {
-    let same = |((_, left), (_, right)): (&(usize, &TensorGroup), &(usize, &TensorGroup))| {
+fn alike(left: &[Indexed<'_>], right: &[Indexed<'_>], model: &ModelSpec) -> bool {
+    let same = |((_, left), (_, right)): (&Indexed<'_>, &Indexed<'_>)| {
         (left.rows, left.columns, left.copies, left.role) == (right.rows, right.columns, right.copies, right.role)
             && left.stored == right.stored
             && left.layer.is_some() == right.layer.is_some()
             && module(left) == module(right)
     };
-    let mlp = |layer: &[(usize, &TensorGroup)]| layer.first().and_then(|(_, group)| mlp(group, model));
+    let mlp = |layer: &[Indexed<'_>]| layer.first().and_then(|(_, group)| mlp(group, model));
     left.len() == right.len() && left.iter().zip(right).all(same) && mlp(left) == mlp(right)
 }
 
 /// The pieces of one layer; parameters are counted from its first group.
-fn layer_pieces(layer: &[(usize, &TensorGroup)], model: &ModelSpec, settings: Settings<'_>) -> Vec<Piece> {
+fn layer_pieces(layer: &[Indexed<'_>], model: &ModelSpec, settings: Settings<'_>) -> Vec<Piece> {
     let mut parameters: BTreeMap<&str, usize> = BTreeMap::new();
     let mut pieces = Vec::with_capacity(layer.len());
     for (offset, &(index, group)) in layer.iter().enumerate() {
