@@ -17,6 +17,7 @@ use super::names::fold;
 use super::origin::Origin;
 use super::place::Place;
 use super::quantization::Quantizations;
+use super::sign::Signs;
 use super::torch::Torch;
 use crate::version::Version;
 
@@ -32,6 +33,7 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Devices => file.decode::<Devices>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
         Place::Roots => file.decode::<RootFile>().map(drop),
+        Place::Signs => file.decode::<Signs>()?.check().map_err(|problem| file.refuse(&problem)),
         Place::Cause => {
             let cause = Cause { origin: file.origin.clone(), ..file.decode::<Cause>()? };
             cause.check().map_err(|problem| file.refuse(&problem))
