@@ -2,10 +2,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "reads the variables that choose a Python environment")]
 
+mod child;
+mod cuda;
 mod file;
 mod glibc;
+mod mapped;
+mod nvml;
 mod prefixes;
 mod python;
+pub mod section;
+
+pub use child::WORD;
 
 use std::path::{Path, PathBuf};
 
