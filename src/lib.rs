@@ -4,6 +4,7 @@ pub mod units;
 pub mod version;
 pub mod hint;
 pub mod catalog;
+pub mod elf;
 pub mod finding;
 pub mod capture;
 pub mod model;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, quantizations.toml";
+                                 cuda.toml, torch.toml, devices.toml, libraries.toml, quantizations.toml";
 
 /// What a rule file holds, told by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,7 @@ pub(super) enum Place {
     Cuda,
     Torch,
     Devices,
+    Libraries,
     Quantizations,
     Engine { name: String, part: EnginePart },
 }
@@ -58,6 +59,7 @@ impl Place {
             (_, "cuda") => Some(Self::Cuda),
             (_, "torch") => Some(Self::Torch),
             (_, "devices") => Some(Self::Devices),
+            (_, "libraries") => Some(Self::Libraries),
             (_, "quantizations") => Some(Self::Quantizations),
             _ => None,
         }

@@ -10,6 +10,7 @@ use super::engine::Engine;
 use super::error::CatalogError;
 use super::file::RuleFile;
 use super::gpu::Gpu;
+use super::libraries::Libraries;
 use super::model::{ModelFile, SizeFile};
 use super::names::fold;
 use super::origin::Origin;
@@ -28,6 +29,7 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Cuda => file.decode::<Cuda>().map(drop),
         Place::Torch => file.decode::<Torch>().map(drop),
         Place::Devices => file.decode::<Devices>().map(drop),
+        Place::Libraries => file.decode::<Libraries>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
         Place::Engine { part, .. } => Engine::check(file, *part),
     }
