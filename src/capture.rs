@@ -1,8 +1,17 @@
-//! What was read of an image, as plain values: everything after it is a function of them.
+//! What was read of a machine and of an image, as plain values: everything after it is a function of them.
 
+pub mod call;
+pub mod cuda;
+pub mod host;
 pub mod library;
 pub mod metadata;
+pub mod nvml;
+pub mod place;
 pub mod python;
+pub mod record;
+pub mod tool;
+
+pub use record::{Capture, CaptureError};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::elf::Target;
+use crate::reading::Reading;
 
 /// A library of PyTorch, of an engine or of another extension.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,13 +13,21 @@ pub struct Library {
     pub place: String,
     /// The package that it belongs to.
     pub package: String,
-    /// Why it could not be read; nothing below is known then.
-    pub skipped: Option<String>,
-    /// The GPUs that it has kernels for.
-    pub targets: Vec<Target>,
+    /// The GPUs that it has kernels for; empty for a library without kernels.
+    pub targets: Reading<Vec<Target>>,
+    /// The symbols of PyTorch that it needs; unreadable where they could not be looked up.
+    pub symbols: Reading<Symbols>,
+}
+
+/// What a library needs of PyTorch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Symbols {
+    /// How many it needs.
+    pub needed: u32,
     /// Whether it is built with the C++11 ABI, where its symbols of PyTorch tell.
     pub cxx11_abi: Option<bool>,
-    /// Symbols of PyTorch that it needs and the installed one does not define: the first few.
+    /// Those that nothing installed defines: the first few.
     pub missing: Vec<String>,
     /// How many there are.
     pub missing_count: u32,

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::loader::{Loader, Object};
 use super::{prefixes, record};
-use crate::capture::library::{Library, Load, Unmet};
+use crate::capture::library::{Library, Load, Symbols, Unmet};
 use crate::capture::{Environment, Package, Unreadable};
 use crate::catalog::{Libraries, LibraryFamily};
 use crate::elf::{Elf, ElfError};
+use crate::reading::Reading;
 
 /// Most libraries that are read of one environment.
 const MOST: usize = 256;
@@ -103,12 +104,11 @@ fn extensions(environment: &Environment, rules: &Libraries, unreadable: &mut Vec
 
 /// What a library says of itself.
 fn library(file: &Path, package: &str) -> Library {
-    let read = open(file).and_then(|mut elf| elf.targets());
-    let (targets, skipped) = match read {
-        Ok(targets) => (targets, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
+    let targets = match open(file).and_then(|mut elf| elf.targets()) {
+        Ok(targets) => Reading::Known(targets),
+        Err(error) => Reading::Unreadable(error.to_string()),
     };
-    Library { place: file.display().to_string(), package: package.to_owned(), skipped, targets, ..Library::default() }
+    Library { place: file.display().to_string(), package: package.to_owned(), targets, symbols: Reading::Absent }
 }
 
 fn open(file: &Path) -> Result<Elf<fs_err::File>, ElfError> {
@@ -137,26 +137,24 @@ fn extension(loader: &mut Loader, rules: &Libraries, package: &str, file: &Path)
     loader.open(file);
     if let Some(torch) = needed.iter().filter_map(family).find(|family| !family.namespaces.is_empty()) {
         let found = needed.iter().filter(|name| torch.holds(name)).all(|name| loader.by_name(name).is_some());
-        let missing = if found { missing_symbols(loader, torch, file) } else { Ok((Vec::new(), None)) };
-        match missing {
-            Ok((missing, abi)) => {
-                read.cxx11_abi = abi;
-                read.missing_count = u32::try_from(missing.len()).unwrap_or(u32::MAX);
-                read.missing = missing.into_iter().take(MOST_SYMBOLS).collect();
-            }
-            Err(error) => read.skipped = read.skipped.or(Some(error.to_string())),
+        if found {
+            read.symbols = match symbols(loader, torch, file) {
+                Ok(symbols) => Reading::Known(symbols),
+                Err(error) => Reading::Unreadable(error.to_string()),
+            };
         }
     }
     Some(read)
 }
 
-/// The symbols of a family that a library needs and nothing that is loaded defines; and the ABI that they tell of.
-fn missing_symbols(loader: &Loader, family: &LibraryFamily, file: &Path) -> Result<(Vec<String>, Option<bool>), ElfError> {
+/// The symbols of a family that a library needs, and which of them nothing that is loaded defines.
+fn symbols(loader: &Loader, family: &LibraryFamily, file: &Path) -> Result<Symbols, ElfError> {
     let mut wanted = open(file)?.undefined(|name| family.ties(name))?;
     wanted.truncate(MOST_LOOKUPS);
+    let needed = count(&wanted);
     let new = wanted.iter().any(|name| name.contains("7__cxx11"));
     let old = wanted.iter().any(|name| name.ends_with("RKSs") || name.contains("ESs"));
-    let abi = (new != old).then_some(new);
+    let cxx11_abi = (new != old).then_some(new);
     // The family's own libraries first; the rest is asked for the few that these lack.
     let is_of = |object: &&Object| object.place.file_name().and_then(OsStr::to_str).is_some_and(|name| family.holds(name));
     for object in loader.objects.iter().filter(is_of).chain(loader.objects.iter().filter(|object| !is_of(object))) {
@@ -167,7 +165,13 @@ fn missing_symbols(loader: &Loader, family: &LibraryFamily, file: &Path) -> Resu
         let Ok(mut exports) = elf.exports() else { continue };
         wanted.retain(|name| !exports.has(name).unwrap_or(false));
     }
-    Ok((wanted, abi))
+    let missing_count = count(&wanted);
+    wanted.truncate(MOST_SYMBOLS);
+    Ok(Symbols { needed, cxx11_abi, missing: wanted, missing_count })
+}
+
+fn count(names: &[String]) -> u32 {
+    u32::try_from(names.len()).unwrap_or(u32::MAX)
 }
 
 /// Loads what loaded libraries open by name.
