@@ -3,13 +3,18 @@
 #![expect(clippy::disallowed_methods, reason = "reads the variables that choose a Python environment")]
 
 mod child;
+mod conda;
 mod cuda;
 mod file;
 mod glibc;
+mod libraries;
+mod loader;
 mod mapped;
 mod nvml;
+mod overlays;
 mod prefixes;
 mod python;
+mod record;
 pub mod section;
 
 pub use child::WORD;
@@ -17,6 +22,7 @@ pub use child::WORD;
 use std::path::{Path, PathBuf};
 
 use crate::capture::Image;
+use crate::catalog::Libraries;
 use crate::hint::Hint;
 
 /// A `--python` that names nothing that can be read.
@@ -46,11 +52,11 @@ impl Hint for ProbeError {
 ///
 /// # Errors
 /// When `python` names no environment.
-pub fn image(python: Option<&Path>) -> Result<Image, ProbeError> {
+pub fn image(python: Option<&Path>, rules: &Libraries) -> Result<Image, ProbeError> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let prefixes = match python {
         Some(path) => vec![prefixes::named(path)?],
         None => {
-            let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
             let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).map(PathBuf::from);
             let path = variable("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
             prefixes::in_reach(active.collect(), path)
@@ -60,6 +66,14 @@ pub fn image(python: Option<&Path>) -> Result<Image, ProbeError> {
     for prefix in &prefixes {
         image.looked.push(prefix.root.display().to_string());
         python::read(prefix, &mut image);
+    }
+    let library_path = variable("LD_LIBRARY_PATH").and_then(|path| path.into_string().ok()).unwrap_or_default();
+    let around = overlays::Around::of_process();
+    let Image { environments, unreadable, .. } = &mut image;
+    for environment in environments.iter_mut() {
+        environment.conda = conda::read(environment);
+        environment.overlays = overlays::read(environment, &around, rules);
+        libraries::read(environment, rules, &library_path, unreadable);
     }
     if image.environments.iter().any(|environment| !environment.torches.is_empty()) {
         image.glibc = glibc::read();

@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod flag;
 mod gpu;
+mod libraries;
 pub mod literal;
 mod lookup;
 mod memory_rule;
@@ -46,6 +47,7 @@ pub use engine::Engine;
 pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
+pub use libraries::{DriverLibraries, ExtensionPackages, KernelModules, Libraries, LibraryFamily, OpenedLibraries, WatchedModules};
 pub use memory_rule::{
     AccountingEra, BatchDefault, BeforeSnapshot, CaptureSizes, CpuOffload, CudagraphMode, HybridGrouping, MemoryRules, OnlineQuantization,
     PrintedConcurrency, PrintedTokens, Rounding, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
@@ -75,6 +77,7 @@ pub struct Catalog {
     cuda: OnceLock<Cuda>,
     torch: OnceLock<Torch>,
     devices: OnceLock<Devices>,
+    libraries: OnceLock<Libraries>,
     quantizations: OnceLock<Quantizations>,
     roots: OnceLock<Vec<Root>>,
     causes: OnceLock<Vec<Cause>>,
@@ -120,6 +123,7 @@ impl Catalog {
             cuda: OnceLock::new(),
             torch: OnceLock::new(),
             devices: OnceLock::new(),
+            libraries: OnceLock::new(),
             quantizations: OnceLock::new(),
             roots: OnceLock::new(),
             causes: OnceLock::new(),
@@ -165,6 +169,11 @@ impl Catalog {
     /// Rules for devices that are no catalogue entry.
     pub fn devices(&self) -> &Devices {
         self.devices.get_or_init(|| self.folded(&Place::Devices, overlay::merge_devices))
+    }
+
+    /// Shared libraries of CUDA.
+    pub fn libraries(&self) -> &Libraries {
+        self.libraries.get_or_init(|| self.folded(&Place::Libraries, overlay::merge_libraries))
     }
 
     /// Quantisation schemes and GGUF tensor types.

@@ -33,17 +33,25 @@ pub(super) fn probe(emitter: &Emitter<Reading<Cuda>>, copy: bool) {
     let session = Session { api: &api, emitter };
     *emitter.state() = Reading::Known(Cuda { library: mapped::library("libcuda.so"), ..Cuda::default() });
     emitter.part();
-    session.ask("cuDriverGetVersion", |cuda, c| cuda.driver_version = c, || {
-        let mut version = 0;
-        api.outcome(call!(api.cuDriverGetVersion(&raw mut version)), version)
-    });
+    session.ask(
+        "cuDriverGetVersion",
+        |cuda, c| cuda.driver_version = c,
+        || {
+            let mut version = 0;
+            api.outcome(call!(api.cuDriverGetVersion(&raw mut version)), version)
+        },
+    );
     if session.ask("cuInit", |cuda, c| cuda.init = c, || api.outcome(call!(api.cuInit(0)), ())) != Some(0) {
         return;
     }
-    session.ask("cuDeviceGetCount", |cuda, c| cuda.device_count = c, || {
-        let mut count = 0;
-        api.outcome(call!(api.cuDeviceGetCount(&raw mut count)), count)
-    });
+    session.ask(
+        "cuDeviceGetCount",
+        |cuda, c| cuda.device_count = c,
+        || {
+            let mut count = 0;
+            api.outcome(call!(api.cuDeviceGetCount(&raw mut count)), count)
+        },
+    );
     let mut count: c_int = 0;
     session.with(|cuda| {
         count = cuda.device_count.value().copied().unwrap_or(0).clamp(0, MOST_DEVICES);

@@ -13,7 +13,7 @@ use nvml_wrapper_sys::bindings::{NvmlLib, nvmlDevice_t};
 
 use crate::capture::call::Call;
 use crate::capture::nvml::{Nvml, NvmlDevice};
-use crate::probe::child::{Ending, Emitter, PENDING};
+use crate::probe::child::{Emitter, Ending, PENDING};
 use crate::probe::mapped;
 use crate::reading::Reading;
 use answer::{call, number, outcome, text};
@@ -40,15 +40,21 @@ pub(super) fn probe(emitter: &Emitter<Reading<Nvml>>) {
     if session.ask("nvmlInit_v2", |nvml, c| nvml.init = c, || outcome((), call!(library.nvmlInit_v2())?)) != Some(0) {
         return;
     }
-    session.ask("nvmlSystemGetDriverVersion", |nvml, c| nvml.driver_version = c, || {
-        text(|buffer, length| call!(library.nvmlSystemGetDriverVersion(buffer, length)))
-    });
-    session.ask("nvmlSystemGetNVMLVersion", |nvml, c| nvml.nvml_version = c, || {
-        text(|buffer, length| call!(library.nvmlSystemGetNVMLVersion(buffer, length)))
-    });
-    session.ask("nvmlSystemGetCudaDriverVersion_v2", |nvml, c| nvml.cuda_version = c, || {
-        number(|value| call!(library.nvmlSystemGetCudaDriverVersion_v2(value)))
-    });
+    session.ask(
+        "nvmlSystemGetDriverVersion",
+        |nvml, c| nvml.driver_version = c,
+        || text(|buffer, length| call!(library.nvmlSystemGetDriverVersion(buffer, length))),
+    );
+    session.ask(
+        "nvmlSystemGetNVMLVersion",
+        |nvml, c| nvml.nvml_version = c,
+        || text(|buffer, length| call!(library.nvmlSystemGetNVMLVersion(buffer, length))),
+    );
+    session.ask(
+        "nvmlSystemGetCudaDriverVersion_v2",
+        |nvml, c| nvml.cuda_version = c,
+        || number(|value| call!(library.nvmlSystemGetCudaDriverVersion_v2(value))),
+    );
     session.ask("nvmlDeviceGetCount_v2", |nvml, c| nvml.device_count = c, || number(|value| call!(library.nvmlDeviceGetCount_v2(value))));
     session.devices();
     // The process ends now; `nvmlShutdown` would only be one more call that can hang.

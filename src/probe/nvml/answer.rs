@@ -57,9 +57,7 @@ pub(super) fn number<T: Default>(function: impl FnOnce(*mut T) -> Option<sys::nv
 }
 
 /// A function that writes two numbers.
-pub(super) fn two<A: Default, B: Default>(
-    function: impl FnOnce(*mut A, *mut B) -> Option<sys::nvmlReturn_t>,
-) -> Option<Call<(A, B)>> {
+pub(super) fn two<A: Default, B: Default>(function: impl FnOnce(*mut A, *mut B) -> Option<sys::nvmlReturn_t>) -> Option<Call<(A, B)>> {
     let (mut first, mut second) = (A::default(), B::default());
     let code = function(&raw mut first, &raw mut second)?;
     outcome((first, second), code)

@@ -46,9 +46,11 @@ pub(super) fn probe(session: &Session<'_>, index: u32) -> Option<Handle> {
     let gpu = Gpu { session, index };
     let library = session.library;
     let mut handle = Handle(ptr::null_mut());
-    gpu.ask("nvmlDeviceGetHandleByIndex_v2", |d, c| d.handle = c, || {
-        outcome((), call!(library.nvmlDeviceGetHandleByIndex_v2(index, &raw mut handle.0))?)
-    });
+    gpu.ask(
+        "nvmlDeviceGetHandleByIndex_v2",
+        |d, c| d.handle = c,
+        || outcome((), call!(library.nvmlDeviceGetHandleByIndex_v2(index, &raw mut handle.0))?),
+    );
     if handle.0.is_null() {
         return None;
     }
@@ -70,28 +72,29 @@ fn identity(gpu: Gpu<'_>, handle: Handle) {
     gpu.ask("nvmlDeviceGetPciInfo_v3", |d, c| d.pci = c, || pci(|info| call!(library.nvmlDeviceGetPciInfo_v3(device, info))));
     gpu.ask("nvmlDeviceGetName", |d, c| d.name = c, || text(|buffer, length| call!(library.nvmlDeviceGetName(device, buffer, length))));
     gpu.ask("nvmlDeviceGetUUID", |d, c| d.uuid = c, || text(|buffer, length| call!(library.nvmlDeviceGetUUID(device, buffer, length))));
-    gpu.ask("nvmlDeviceGetSerial", |d, c| d.serial = c, || text(|buffer, length| call!(library.nvmlDeviceGetSerial(device, buffer, length))));
+    gpu.ask(
+        "nvmlDeviceGetSerial",
+        |d, c| d.serial = c,
+        || text(|buffer, length| call!(library.nvmlDeviceGetSerial(device, buffer, length))),
+    );
     gpu.ask("nvmlDeviceGetMinorNumber", |d, c| d.minor = c, || number(|value| call!(library.nvmlDeviceGetMinorNumber(device, value))));
     gpu.ask("nvmlDeviceGetBrand", |d, c| d.brand = c, || number(|value| call!(library.nvmlDeviceGetBrand(device, value))));
-    gpu.ask("nvmlDeviceGetArchitecture", |d, c| d.architecture = c, || {
-        number(|value| call!(library.nvmlDeviceGetArchitecture(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetCudaComputeCapability", |d, c| d.capability = c, || {
-        two(|major, minor| call!(library.nvmlDeviceGetCudaComputeCapability(device, major, minor)))
-    });
+    gpu.ask(
+        "nvmlDeviceGetArchitecture",
+        |d, c| d.architecture = c,
+        || number(|value| call!(library.nvmlDeviceGetArchitecture(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetCudaComputeCapability",
+        |d, c| d.capability = c,
+        || two(|major, minor| call!(library.nvmlDeviceGetCudaComputeCapability(device, major, minor))),
+    );
 }
 
 /// A function that writes where a device is.
 pub(super) fn pci(function: impl FnOnce(*mut sys::nvmlPciInfo_t) -> Option<sys::nvmlReturn_t>) -> Option<Call<PciAddress>> {
-    let mut info = sys::nvmlPciInfo_t {
-        busIdLegacy: [0; 16],
-        domain: 0,
-        bus: 0,
-        device: 0,
-        pciDeviceId: 0,
-        pciSubSystemId: 0,
-        busId: [0; 32],
-    };
+    let mut info =
+        sys::nvmlPciInfo_t { busIdLegacy: [0; 16], domain: 0, bus: 0, device: 0, pciDeviceId: 0, pciSubSystemId: 0, busId: [0; 32] };
     let code = function(&raw mut info)?;
     // NVML writes the domain with eight digits, the kernel with four; its text also has the function.
     let function = string(&info.busId).rsplit_once('.').and_then(|(_, digit)| digit.parse::<u32>().ok()).unwrap_or(0);
@@ -102,18 +105,26 @@ pub(super) fn pci(function: impl FnOnce(*mut sys::nvmlPciInfo_t) -> Option<sys::
 fn memory(gpu: Gpu<'_>, handle: Handle) {
     gpu.ask("nvmlDeviceGetMemoryInfo", |d, c| d.memory = c, || memory_of(gpu.session, handle));
     let (library, device) = (gpu.session.library, handle.0);
-    gpu.ask("nvmlDeviceGetMemoryInfo_v2", |d, c| d.memory_v2 = c, || {
-        let mut info = sys::nvmlMemory_v2_t { version: version::<sys::nvmlMemory_v2_t>(2), total: 0, reserved: 0, free: 0, used: 0 };
-        let code = call!(library.nvmlDeviceGetMemoryInfo_v2(device, &raw mut info))?;
-        let reserved = Reading::Known(Bytes(info.reserved));
-        outcome(Memory { total: Bytes(info.total), reserved, free: Bytes(info.free), used: Bytes(info.used) }, code)
-    });
-    gpu.ask("nvmlDeviceGetBAR1MemoryInfo", |d, c| d.bar1 = c, || {
-        let mut info = sys::nvmlBAR1Memory_t { bar1Total: 0, bar1Free: 0, bar1Used: 0 };
-        let code = call!(library.nvmlDeviceGetBAR1MemoryInfo(device, &raw mut info))?;
-        let (total, free, used) = (Bytes(info.bar1Total), Bytes(info.bar1Free), Bytes(info.bar1Used));
-        outcome(Memory { total, reserved: Reading::Absent, free, used }, code)
-    });
+    gpu.ask(
+        "nvmlDeviceGetMemoryInfo_v2",
+        |d, c| d.memory_v2 = c,
+        || {
+            let mut info = sys::nvmlMemory_v2_t { version: version::<sys::nvmlMemory_v2_t>(2), total: 0, reserved: 0, free: 0, used: 0 };
+            let code = call!(library.nvmlDeviceGetMemoryInfo_v2(device, &raw mut info))?;
+            let reserved = Reading::Known(Bytes(info.reserved));
+            outcome(Memory { total: Bytes(info.total), reserved, free: Bytes(info.free), used: Bytes(info.used) }, code)
+        },
+    );
+    gpu.ask(
+        "nvmlDeviceGetBAR1MemoryInfo",
+        |d, c| d.bar1 = c,
+        || {
+            let mut info = sys::nvmlBAR1Memory_t { bar1Total: 0, bar1Free: 0, bar1Used: 0 };
+            let code = call!(library.nvmlDeviceGetBAR1MemoryInfo(device, &raw mut info))?;
+            let (total, free, used) = (Bytes(info.bar1Total), Bytes(info.bar1Free), Bytes(info.bar1Used));
+            outcome(Memory { total, reserved: Reading::Absent, free, used }, code)
+        },
+    );
 }
 
 /// `nvmlDeviceGetMemoryInfo` of a GPU or a MIG instance.
@@ -126,113 +137,178 @@ pub(super) fn memory_of(session: &Session<'_>, handle: Handle) -> Option<Call<Me
 
 fn state(gpu: Gpu<'_>, handle: Handle) {
     let (library, device) = (gpu.session.library, handle.0);
-    gpu.ask("nvmlDeviceGetUtilizationRates", |d, c| d.utilization = c, || {
-        let mut rates = sys::nvmlUtilization_t { gpu: 0, memory: 0 };
-        let code = call!(library.nvmlDeviceGetUtilizationRates(device, &raw mut rates))?;
-        outcome(Utilization { gpu: rates.gpu, memory: rates.memory }, code)
-    });
-    gpu.ask("nvmlDeviceGetTemperature", |d, c| d.temperature = c, || {
-        number(|value| call!(library.nvmlDeviceGetTemperature(device, sys::nvmlTemperatureSensors_enum_NVML_TEMPERATURE_GPU, value)))
-    });
-    gpu.ask("nvmlDeviceGetTemperatureThreshold", |d, c| d.slowdown_temperature = c, || {
-        let threshold = sys::nvmlTemperatureThresholds_enum_NVML_TEMPERATURE_THRESHOLD_SLOWDOWN;
-        number(|value| call!(library.nvmlDeviceGetTemperatureThreshold(device, threshold, value)))
-    });
-    gpu.ask("nvmlDeviceGetPowerUsage", |d, c| d.power.usage_mw = c, || number(|value| call!(library.nvmlDeviceGetPowerUsage(device, value))));
-    gpu.ask("nvmlDeviceGetEnforcedPowerLimit", |d, c| d.power.enforced_limit_mw = c, || {
-        number(|value| call!(library.nvmlDeviceGetEnforcedPowerLimit(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetPowerManagementLimit", |d, c| d.power.limit_mw = c, || {
-        number(|value| call!(library.nvmlDeviceGetPowerManagementLimit(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetPowerManagementDefaultLimit", |d, c| d.power.default_limit_mw = c, || {
-        number(|value| call!(library.nvmlDeviceGetPowerManagementDefaultLimit(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetPowerManagementLimitConstraints", |d, c| d.power.limit_range_mw = c, || {
-        two(|low, high| call!(library.nvmlDeviceGetPowerManagementLimitConstraints(device, low, high)))
-    });
+    gpu.ask(
+        "nvmlDeviceGetUtilizationRates",
+        |d, c| d.utilization = c,
+        || {
+            let mut rates = sys::nvmlUtilization_t { gpu: 0, memory: 0 };
+            let code = call!(library.nvmlDeviceGetUtilizationRates(device, &raw mut rates))?;
+            outcome(Utilization { gpu: rates.gpu, memory: rates.memory }, code)
+        },
+    );
+    gpu.ask(
+        "nvmlDeviceGetTemperature",
+        |d, c| d.temperature = c,
+        || number(|value| call!(library.nvmlDeviceGetTemperature(device, sys::nvmlTemperatureSensors_enum_NVML_TEMPERATURE_GPU, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetTemperatureThreshold",
+        |d, c| d.slowdown_temperature = c,
+        || {
+            let threshold = sys::nvmlTemperatureThresholds_enum_NVML_TEMPERATURE_THRESHOLD_SLOWDOWN;
+            number(|value| call!(library.nvmlDeviceGetTemperatureThreshold(device, threshold, value)))
+        },
+    );
+    gpu.ask(
+        "nvmlDeviceGetPowerUsage",
+        |d, c| d.power.usage_mw = c,
+        || number(|value| call!(library.nvmlDeviceGetPowerUsage(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetEnforcedPowerLimit",
+        |d, c| d.power.enforced_limit_mw = c,
+        || number(|value| call!(library.nvmlDeviceGetEnforcedPowerLimit(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetPowerManagementLimit",
+        |d, c| d.power.limit_mw = c,
+        || number(|value| call!(library.nvmlDeviceGetPowerManagementLimit(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetPowerManagementDefaultLimit",
+        |d, c| d.power.default_limit_mw = c,
+        || number(|value| call!(library.nvmlDeviceGetPowerManagementDefaultLimit(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetPowerManagementLimitConstraints",
+        |d, c| d.power.limit_range_mw = c,
+        || two(|low, high| call!(library.nvmlDeviceGetPowerManagementLimitConstraints(device, low, high))),
+    );
     let (sm, memory) = (sys::nvmlClockType_enum_NVML_CLOCK_SM, sys::nvmlClockType_enum_NVML_CLOCK_MEM);
-    gpu.ask("nvmlDeviceGetClockInfo", |d, c| d.clocks.sm_mhz = c, || number(|value| call!(library.nvmlDeviceGetClockInfo(device, sm, value))));
-    gpu.ask("nvmlDeviceGetClockInfo", |d, c| d.clocks.memory_mhz = c, || {
-        number(|value| call!(library.nvmlDeviceGetClockInfo(device, memory, value)))
-    });
-    gpu.ask("nvmlDeviceGetMaxClockInfo", |d, c| d.clocks.max_sm_mhz = c, || {
-        number(|value| call!(library.nvmlDeviceGetMaxClockInfo(device, sm, value)))
-    });
-    gpu.ask("nvmlDeviceGetMaxClockInfo", |d, c| d.clocks.max_memory_mhz = c, || {
-        number(|value| call!(library.nvmlDeviceGetMaxClockInfo(device, memory, value)))
-    });
+    gpu.ask(
+        "nvmlDeviceGetClockInfo",
+        |d, c| d.clocks.sm_mhz = c,
+        || number(|value| call!(library.nvmlDeviceGetClockInfo(device, sm, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetClockInfo",
+        |d, c| d.clocks.memory_mhz = c,
+        || number(|value| call!(library.nvmlDeviceGetClockInfo(device, memory, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetMaxClockInfo",
+        |d, c| d.clocks.max_sm_mhz = c,
+        || number(|value| call!(library.nvmlDeviceGetMaxClockInfo(device, sm, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetMaxClockInfo",
+        |d, c| d.clocks.max_memory_mhz = c,
+        || number(|value| call!(library.nvmlDeviceGetMaxClockInfo(device, memory, value))),
+    );
     // The older name is the only one before driver 535.
-    gpu.ask("nvmlDeviceGetCurrentClocksEventReasons", |d, c| d.clocks.reasons = c, || {
-        number(|value| {
-            call!(library.nvmlDeviceGetCurrentClocksEventReasons(device, value))
-                .or_else(|| call!(library.nvmlDeviceGetCurrentClocksThrottleReasons(device, value)))
-        })
-    });
-    gpu.ask("nvmlDeviceGetPerformanceState", |d, c| d.performance_state = c, || {
-        number(|value| call!(library.nvmlDeviceGetPerformanceState(device, value)))
-    });
+    gpu.ask(
+        "nvmlDeviceGetCurrentClocksEventReasons",
+        |d, c| d.clocks.reasons = c,
+        || {
+            number(|value| {
+                call!(library.nvmlDeviceGetCurrentClocksEventReasons(device, value))
+                    .or_else(|| call!(library.nvmlDeviceGetCurrentClocksThrottleReasons(device, value)))
+            })
+        },
+    );
+    gpu.ask(
+        "nvmlDeviceGetPerformanceState",
+        |d, c| d.performance_state = c,
+        || number(|value| call!(library.nvmlDeviceGetPerformanceState(device, value))),
+    );
 }
 
 fn pcie(gpu: Gpu<'_>, handle: Handle) {
     let (library, device) = (gpu.session.library, handle.0);
-    gpu.ask("nvmlDeviceGetCurrPcieLinkGeneration", |d, c| d.pcie.generation = c, || {
-        number(|value| call!(library.nvmlDeviceGetCurrPcieLinkGeneration(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetMaxPcieLinkGeneration", |d, c| d.pcie.max_generation = c, || {
-        number(|value| call!(library.nvmlDeviceGetMaxPcieLinkGeneration(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetGpuMaxPcieLinkGeneration", |d, c| d.pcie.gpu_max_generation = c, || {
-        number(|value| call!(library.nvmlDeviceGetGpuMaxPcieLinkGeneration(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetCurrPcieLinkWidth", |d, c| d.pcie.width = c, || {
-        number(|value| call!(library.nvmlDeviceGetCurrPcieLinkWidth(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetMaxPcieLinkWidth", |d, c| d.pcie.max_width = c, || {
-        number(|value| call!(library.nvmlDeviceGetMaxPcieLinkWidth(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetPcieReplayCounter", |d, c| d.pcie.replays = c, || {
-        number(|value| call!(library.nvmlDeviceGetPcieReplayCounter(device, value)))
-    });
+    gpu.ask(
+        "nvmlDeviceGetCurrPcieLinkGeneration",
+        |d, c| d.pcie.generation = c,
+        || number(|value| call!(library.nvmlDeviceGetCurrPcieLinkGeneration(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetMaxPcieLinkGeneration",
+        |d, c| d.pcie.max_generation = c,
+        || number(|value| call!(library.nvmlDeviceGetMaxPcieLinkGeneration(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetGpuMaxPcieLinkGeneration",
+        |d, c| d.pcie.gpu_max_generation = c,
+        || number(|value| call!(library.nvmlDeviceGetGpuMaxPcieLinkGeneration(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetCurrPcieLinkWidth",
+        |d, c| d.pcie.width = c,
+        || number(|value| call!(library.nvmlDeviceGetCurrPcieLinkWidth(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetMaxPcieLinkWidth",
+        |d, c| d.pcie.max_width = c,
+        || number(|value| call!(library.nvmlDeviceGetMaxPcieLinkWidth(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetPcieReplayCounter",
+        |d, c| d.pcie.replays = c,
+        || number(|value| call!(library.nvmlDeviceGetPcieReplayCounter(device, value))),
+    );
 }
 
 fn modes(gpu: Gpu<'_>, handle: Handle) {
     let (library, device) = (gpu.session.library, handle.0);
-    gpu.ask("nvmlDeviceGetPersistenceMode", |d, c| d.modes.persistence = c, || {
-        number(|value| call!(library.nvmlDeviceGetPersistenceMode(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetComputeMode", |d, c| d.modes.compute = c, || number(|value| call!(library.nvmlDeviceGetComputeMode(device, value))));
+    gpu.ask(
+        "nvmlDeviceGetPersistenceMode",
+        |d, c| d.modes.persistence = c,
+        || number(|value| call!(library.nvmlDeviceGetPersistenceMode(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetComputeMode",
+        |d, c| d.modes.compute = c,
+        || number(|value| call!(library.nvmlDeviceGetComputeMode(device, value))),
+    );
     gpu.ask("nvmlDeviceGetEccMode", |d, c| d.modes.ecc = c, || two(|now, next| call!(library.nvmlDeviceGetEccMode(device, now, next))));
     gpu.ask("nvmlDeviceGetMigMode", |d, c| d.modes.mig = c, || two(|now, next| call!(library.nvmlDeviceGetMigMode(device, now, next))));
-    gpu.ask("nvmlDeviceGetVirtualizationMode", |d, c| d.modes.virtualization = c, || {
-        number(|value| call!(library.nvmlDeviceGetVirtualizationMode(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetDisplayActive", |d, c| d.modes.display_active = c, || {
-        number(|value| call!(library.nvmlDeviceGetDisplayActive(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetAddressingMode", |d, c| d.modes.addressing = c, || {
-        let mut mode = sys::nvmlDeviceAddressingMode_t { version: version::<sys::nvmlDeviceAddressingMode_t>(1), value: 0 };
-        let code = call!(library.nvmlDeviceGetAddressingMode(device, &raw mut mode))?;
-        outcome(mode.value, code)
-    });
-    gpu.ask("nvmlDeviceGetGridLicensableFeatures_v4", |d, c| d.modes.licences = c, || {
-        // SAFETY: the structure holds only numbers and arrays of them, for which zero is a value.
-        let mut features: sys::nvmlGridLicensableFeatures_t = unsafe { std::mem::zeroed() };
-        let code = call!(library.nvmlDeviceGetGridLicensableFeatures_v4(device, &raw mut features))?;
-        let count = features.licensableFeaturesCount as usize;
-        let each = features.gridLicensableFeatures.iter().take(count);
-        outcome(each.map(|feature| (feature.featureCode, feature.featureState != 0)).collect(), code)
-    });
+    gpu.ask(
+        "nvmlDeviceGetVirtualizationMode",
+        |d, c| d.modes.virtualization = c,
+        || number(|value| call!(library.nvmlDeviceGetVirtualizationMode(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetDisplayActive",
+        |d, c| d.modes.display_active = c,
+        || number(|value| call!(library.nvmlDeviceGetDisplayActive(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetAddressingMode",
+        |d, c| d.modes.addressing = c,
+        || {
+            let mut mode = sys::nvmlDeviceAddressingMode_t { version: version::<sys::nvmlDeviceAddressingMode_t>(1), value: 0 };
+            let code = call!(library.nvmlDeviceGetAddressingMode(device, &raw mut mode))?;
+            outcome(mode.value, code)
+        },
+    );
+    gpu.ask(
+        "nvmlDeviceGetGridLicensableFeatures_v4",
+        |d, c| d.modes.licences = c,
+        || {
+            // SAFETY: the structure holds only numbers and arrays of them, for which zero is a value.
+            let mut features: sys::nvmlGridLicensableFeatures_t = unsafe { std::mem::zeroed() };
+            let code = call!(library.nvmlDeviceGetGridLicensableFeatures_v4(device, &raw mut features))?;
+            let count = features.licensableFeaturesCount as usize;
+            let each = features.gridLicensableFeatures.iter().take(count);
+            outcome(each.map(|feature| (feature.featureCode, feature.featureState != 0)).collect(), code)
+        },
+    );
 }
 
 fn health(gpu: Gpu<'_>, handle: Handle) {
     let (library, device) = (gpu.session.library, handle.0);
-    let (corrected, uncorrected) = (
-        sys::nvmlMemoryErrorType_enum_NVML_MEMORY_ERROR_TYPE_CORRECTED,
-        sys::nvmlMemoryErrorType_enum_NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
-    );
-    let (volatile, aggregate) =
-        (sys::nvmlEccCounterType_enum_NVML_VOLATILE_ECC, sys::nvmlEccCounterType_enum_NVML_AGGREGATE_ECC);
+    let (corrected, uncorrected) =
+        (sys::nvmlMemoryErrorType_enum_NVML_MEMORY_ERROR_TYPE_CORRECTED, sys::nvmlMemoryErrorType_enum_NVML_MEMORY_ERROR_TYPE_UNCORRECTED);
+    let (volatile, aggregate) = (sys::nvmlEccCounterType_enum_NVML_VOLATILE_ECC, sys::nvmlEccCounterType_enum_NVML_AGGREGATE_ECC);
     let errors = |kind, counter| number(|value| call!(library.nvmlDeviceGetTotalEccErrors(device, kind, counter, value)));
     let name = "nvmlDeviceGetTotalEccErrors";
     gpu.ask(name, |d, c| d.ecc.volatile_corrected = c, || errors(corrected, volatile));
@@ -246,25 +322,37 @@ fn health(gpu: Gpu<'_>, handle: Handle) {
         outcome(count, if code == sys::nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE { 0 } else { code })
     };
     let name = "nvmlDeviceGetRetiredPages";
-    gpu.ask(name, |d, c| d.retired_pages.single_bit = c, || {
-        retired(sys::nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS)
-    });
-    gpu.ask(name, |d, c| d.retired_pages.double_bit = c, || {
-        retired(sys::nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR)
-    });
-    gpu.ask("nvmlDeviceGetRetiredPagesPendingStatus", |d, c| d.retired_pages.pending = c, || {
-        number(|value| call!(library.nvmlDeviceGetRetiredPagesPendingStatus(device, value)))
-    });
-    gpu.ask("nvmlDeviceGetRemappedRows", |d, c| d.remapped_rows = c, || {
-        let (mut corrected, mut uncorrected, mut pending, mut failed) = (0, 0, 0, 0);
-        let (a, b, c, d) = (&raw mut corrected, &raw mut uncorrected, &raw mut pending, &raw mut failed);
-        let code = call!(library.nvmlDeviceGetRemappedRows(device, a, b, c, d))?;
-        outcome(RemappedRows { corrected, uncorrected, pending: pending != 0, failed: failed != 0 }, code)
-    });
+    gpu.ask(
+        name,
+        |d, c| d.retired_pages.single_bit = c,
+        || retired(sys::nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS),
+    );
+    gpu.ask(
+        name,
+        |d, c| d.retired_pages.double_bit = c,
+        || retired(sys::nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR),
+    );
+    gpu.ask(
+        "nvmlDeviceGetRetiredPagesPendingStatus",
+        |d, c| d.retired_pages.pending = c,
+        || number(|value| call!(library.nvmlDeviceGetRetiredPagesPendingStatus(device, value))),
+    );
+    gpu.ask(
+        "nvmlDeviceGetRemappedRows",
+        |d, c| d.remapped_rows = c,
+        || {
+            let (mut corrected, mut uncorrected, mut pending, mut failed) = (0, 0, 0, 0);
+            let (a, b, c, d) = (&raw mut corrected, &raw mut uncorrected, &raw mut pending, &raw mut failed);
+            let code = call!(library.nvmlDeviceGetRemappedRows(device, a, b, c, d))?;
+            outcome(RemappedRows { corrected, uncorrected, pending: pending != 0, failed: failed != 0 }, code)
+        },
+    );
     gpu.ask("nvmlDeviceGetGpuFabricInfoV", |d, c| d.fabric = c, || fabric(gpu.session, handle));
-    gpu.ask("nvmlDeviceGetFieldValues", |d, c| d.recovery_action = c, || {
-        field(gpu.session, handle, sys::field_id::NVML_FI_DEV_GET_GPU_RECOVERY_ACTION)
-    });
+    gpu.ask(
+        "nvmlDeviceGetFieldValues",
+        |d, c| d.recovery_action = c,
+        || field(gpu.session, handle, sys::field_id::NVML_FI_DEV_GET_GPU_RECOVERY_ACTION),
+    );
 }
 
 /// The newest form that the library knows; before driver 550 there is only the first.

@@ -2,9 +2,9 @@
 
 use std::ptr;
 
+use super::Handle;
 use super::answer::{call, number, text};
 use super::device::{Gpu, memory_of};
-use super::Handle;
 use crate::capture::call::Call;
 use crate::capture::nvml::{MigInstance, NvmlDevice};
 
@@ -15,11 +15,15 @@ const MOST: u32 = 64;
 pub(super) fn probe(gpu: Gpu<'_>, handle: Handle) {
     let library = gpu.session.library;
     let mut most = 0;
-    gpu.ask("nvmlDeviceGetMaxMigDeviceCount", |d, c| d.instances.most = c, || {
-        let call = number(|value| call!(library.nvmlDeviceGetMaxMigDeviceCount(handle.0, value)));
-        most = call.as_ref().and_then(Call::value).copied().unwrap_or(0);
-        call
-    });
+    gpu.ask(
+        "nvmlDeviceGetMaxMigDeviceCount",
+        |d, c| d.instances.most = c,
+        || {
+            let call = number(|value| call!(library.nvmlDeviceGetMaxMigDeviceCount(handle.0, value)));
+            most = call.as_ref().and_then(Call::value).copied().unwrap_or(0);
+            call
+        },
+    );
     for index in 0..most.min(MOST) {
         let mut instance = Handle(ptr::null_mut());
         gpu.session.emitter.at("nvmlDeviceGetMigDeviceHandleByIndex");

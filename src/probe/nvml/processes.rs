@@ -20,18 +20,26 @@ const NO_SIZE: u64 = u64::MAX;
 pub(super) fn probe(gpu: Gpu<'_>, handle: Handle) {
     let (library, device) = (gpu.session.library, handle.0);
     // The second version of the call has the same structure; the first had no instances, and went out of use with driver 470.
-    gpu.ask("nvmlDeviceGetComputeRunningProcesses", |d, c| d.compute_processes = c, || {
-        list(|count, infos| {
-            call!(library.nvmlDeviceGetComputeRunningProcesses_v3(device, count, infos))
-                .or_else(|| call!(library.nvmlDeviceGetComputeRunningProcesses_v2(device, count, infos)))
-        })
-    });
-    gpu.ask("nvmlDeviceGetGraphicsRunningProcesses", |d, c| d.graphics_processes = c, || {
-        list(|count, infos| {
-            call!(library.nvmlDeviceGetGraphicsRunningProcesses_v3(device, count, infos))
-                .or_else(|| call!(library.nvmlDeviceGetGraphicsRunningProcesses_v2(device, count, infos)))
-        })
-    });
+    gpu.ask(
+        "nvmlDeviceGetComputeRunningProcesses",
+        |d, c| d.compute_processes = c,
+        || {
+            list(|count, infos| {
+                call!(library.nvmlDeviceGetComputeRunningProcesses_v3(device, count, infos))
+                    .or_else(|| call!(library.nvmlDeviceGetComputeRunningProcesses_v2(device, count, infos)))
+            })
+        },
+    );
+    gpu.ask(
+        "nvmlDeviceGetGraphicsRunningProcesses",
+        |d, c| d.graphics_processes = c,
+        || {
+            list(|count, infos| {
+                call!(library.nvmlDeviceGetGraphicsRunningProcesses_v3(device, count, infos))
+                    .or_else(|| call!(library.nvmlDeviceGetGraphicsRunningProcesses_v2(device, count, infos)))
+            })
+        },
+    );
 }
 
 fn list(function: impl FnOnce(*mut u32, *mut sys::nvmlProcessInfo_t) -> Option<sys::nvmlReturn_t>) -> Option<Call<Vec<GpuProcess>>> {
