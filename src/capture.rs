@@ -10,6 +10,7 @@ pub mod place;
 pub mod python;
 pub mod record;
 pub mod tool;
+pub mod variable;
 
 pub use record::{Capture, CaptureError};
 

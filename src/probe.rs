@@ -1,22 +1,33 @@
-//! Reads an image as it is on disk. Nothing of it is run.
+//! Reads a machine, and an image as it is on disk. Nothing of the image is run, and nothing is written.
 
-#![expect(clippy::disallowed_methods, reason = "reads the variables that choose a Python environment")]
+#![expect(clippy::disallowed_methods, reason = "reads the machine: its files, variables, clock and programs")]
 
+mod capture;
 mod child;
 mod conda;
 mod cuda;
+mod drivers;
 mod file;
 mod glibc;
+mod kernel_log;
 mod libraries;
 mod loader;
+mod machine;
 mod mapped;
 mod nvml;
+mod online;
 mod overlays;
 mod prefixes;
+mod processes;
 mod python;
 mod record;
+mod root;
+mod runtimes;
 pub mod section;
+mod tools;
+mod variables;
 
+pub use capture::{Python, Request, capture};
 pub use child::WORD;
 
 use std::path::{Path, PathBuf};
@@ -53,15 +64,7 @@ impl Hint for ProbeError {
 /// # Errors
 /// When `python` names no environment.
 pub fn image(python: Option<&Path>, rules: &Libraries) -> Result<Image, ProbeError> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let prefixes = match python {
-        Some(path) => vec![prefixes::named(path)?],
-        None => {
-            let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).map(PathBuf::from);
-            let path = variable("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
-            prefixes::in_reach(active.collect(), path)
-        }
-    };
+    let prefixes = environments(python)?;
     let mut image = Image::default();
     for prefix in &prefixes {
         image.looked.push(prefix.root.display().to_string());
@@ -79,4 +82,21 @@ pub fn image(python: Option<&Path>, rules: &Libraries) -> Result<Image, ProbeErr
         image.glibc = glibc::read();
     }
     Ok(image)
+}
+
+/// The environments that are looked at: `python` alone if it is given, else every one in reach.
+fn environments(python: Option<&Path>) -> Result<Vec<prefixes::Prefix>, ProbeError> {
+    match python {
+        Some(path) => Ok(vec![prefixes::named(path)?]),
+        None => {
+            let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).map(PathBuf::from);
+            let path = variable("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+            Ok(prefixes::in_reach(active.collect(), path))
+        }
+    }
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }

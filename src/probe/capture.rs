@@ -1,7 +1,7 @@
 //! Reads a machine: every family of probes at once, each in a process of its own.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use crate::capture::Capture;
+use crate::capture::call::Call;
 use crate::capture::host::Process;
 use crate::capture::nvml::Nvml;
 use crate::probe::child::{self, Ending};
@@ -90,10 +91,7 @@ struct Clock(Mutex<BTreeMap<String, u64>>);
 type Family<'scope, T> = ScopedJoinHandle<'scope, T>;
 
 fn gather<'scope>(scope: &'scope Scope<'scope, '_>, clock: &'scope Clock, request: &Request, root: &Root, capture: &mut Capture) {
-    let part = |words: &'static [&'static str]| {
-        let blank = machine::pending;
-        start(scope, clock, words, FILES, move |section: &mut Capture, ending| lost(section, &blank(), ending))
-    };
+    let part = |words: &'static [&'static str]| start(scope, clock, words, FILES, |_: &mut Capture, _| ());
     // A driver that is not there needs no process to say so; a device without a library may have one that only the loader finds.
     let device = ["/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia", "/dev/nvhost-gpu"].iter().any(|path| root.exists(path));
     let is_there = |name: &str| device || capture.libraries.contains_key(name);
@@ -113,7 +111,11 @@ fn gather<'scope>(scope: &'scope Scope<'scope, '_>, clock: &'scope Clock, reques
         Python::InReach => Some(start(scope, clock, &["image"], PACKAGES, |_: &mut Reading<_>, _| ())),
         Python::At(path) => Some(start(scope, clock, &["image", &path.display().to_string()], PACKAGES, |_: &mut Reading<_>, _| ())),
     };
-    let runtimes: Vec<_> = if has_cuda { runtimes_of(request, root) } else { Vec::new() };
+    let python = match &request.python {
+        Python::At(path) => Some(path.as_path()),
+        Python::No | Python::InReach => None,
+    };
+    let runtimes = if has_cuda { runtimes::find(root, python) } else { Vec::new() };
     let runtimes: Vec<_> = runtimes
         .iter()
         .map(|path| {
@@ -138,12 +140,17 @@ fn gather<'scope>(scope: &'scope Scope<'scope, '_>, clock: &'scope Clock, reques
         None => not_asked(),
     };
     capture.runtimes = runtimes.into_iter().map(|(path, family)| (path, flat(join(family)))).collect();
-    for family in [Some(files), Some(nodes), space].into_iter().flatten() {
-        match join(family) {
-            Reading::Known(section) => machine::merge(capture, section),
-            Reading::Absent => {}
-            Reading::Unreadable(reason) => capture.pci = Reading::Unreadable(reason),
+    match join(files) {
+        Reading::Known(mut section) => {
+            capture.pci = std::mem::take(&mut section.pci);
+            capture.network = std::mem::take(&mut section.network);
+            machine::merge(capture, section);
         }
+        Reading::Absent => {}
+        Reading::Unreadable(reason) => machine::unread(capture, &reason),
+    }
+    for section in [Some(nodes), space].into_iter().flatten().filter_map(|family| join(family).into_known()) {
+        machine::merge(capture, section);
     }
     capture.kernel_log = log.map_or_else(not_asked, |family| flat(join(family)));
     capture.tools = tools.map(|family| join(family).into_known().unwrap_or_default()).unwrap_or_default();
@@ -183,3 +190,14 @@ fn flat<T>(reading: Reading<Reading<T>>) -> Reading<T> {
 fn not_asked<T>() -> Reading<T> {
     Reading::unreadable("not asked")
 }
+
+/// The processes that NVML names, each once.
+fn pids(nvml: &Nvml) -> BTreeSet<u32> {
+    let devices = nvml.devices.iter().filter_map(Reading::known);
+    let lists = devices.flat_map(|device| [&device.compute_processes, &device.graphics_processes]);
+    let processes = lists.filter_map(Call::value).flatten();
+    processes.map(|process| process.pid).take(MOST_PROCESSES).collect()
+}
+
+/// Most processes that are looked at.
+const MOST_PROCESSES: usize = 512;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::capture::place::{FoundBy, Library};
+use crate::elf::Elf;
+use crate::elf::note::ForwardCompatibility;
 use crate::probe::loader::Cache;
 use crate::probe::root::{Root, file_name, not_read};
 use crate::reading::Reading;
@@ -101,5 +103,16 @@ fn library(root: &Root, path: &Path, real: &Path, by: FoundBy) -> Library {
         version: Reading::from(version),
         stub: real.components().any(|part| part.as_os_str() == "stubs"),
         compat_note: if file.starts_with("libcuda.so") { compat_note(real) } else { Reading::Absent },
+    }
+}
+
+fn compat_note(file: &Path) -> Reading<ForwardCompatibility> {
+    let opened = match fs_err::File::open(file) {
+        Ok(opened) => opened,
+        Err(error) => return not_read(&error),
+    };
+    match Elf::open(opened).and_then(|mut elf| elf.forward_compatibility()) {
+        Ok(note) => Reading::from(note),
+        Err(error) => Reading::Unreadable(error.to_string()),
     }
 }

@@ -19,7 +19,20 @@ const LONGEST_LINE: usize = 400;
 
 /// What a line of interest has in it.
 const WORDS: [&str; 14] = [
-    "NVRM", "Xid", "nvidia", "nvswitch", "nouveau", "Out of memory", "oom-kill", "oom_reaper", "AER:", "mlx5", "IOMMU", "DMAR", "AMD-Vi", "MCE",
+    "NVRM",
+    "Xid",
+    "nvidia",
+    "nvswitch",
+    "nouveau",
+    "Out of memory",
+    "oom-kill",
+    "oom_reaper",
+    "AER:",
+    "mlx5",
+    "IOMMU",
+    "DMAR",
+    "AMD-Vi",
+    "MCE",
 ];
 
 /// Fills the section: the newest lines, in their order.

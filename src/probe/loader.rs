@@ -6,6 +6,8 @@
 
 mod cache;
 
+pub(super) use cache::Cache;
+
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -11,8 +11,6 @@ mod places;
 mod services;
 mod space;
 
-use std::collections::BTreeMap;
-
 use crate::capture::Capture;
 use crate::probe::child::{Emitter, PENDING};
 use crate::probe::root::Root;
@@ -92,15 +90,20 @@ pub(super) fn resolve(emitter: &Emitter<Reading<bool>>) {
     *emitter.state() = answer;
 }
 
-/// What several children found, as one: each fills what the others leave empty.
+/// Puts into `capture` what one of the children above found; only the first of them looks for devices.
 pub(super) fn merge(capture: &mut Capture, part: Capture) {
-    fn fill<V>(into: &mut BTreeMap<String, V>, from: BTreeMap<String, V>) {
-        into.extend(from);
-    }
-    fill(&mut capture.files, part.files);
-    fill(&mut capture.folders, part.folders);
-    fill(&mut capture.devices, part.devices);
-    fill(&mut capture.space, part.space);
-    fill(&mut capture.services, part.services);
-    fill(&mut capture.cdi, part.cdi);
+    capture.files.extend(part.files);
+    capture.folders.extend(part.folders);
+    capture.devices.extend(part.devices);
+    capture.space.extend(part.space);
+    capture.services.extend(part.services);
+    capture.cdi.extend(part.cdi);
+}
+
+/// Says of everything that [`files`] should have read why it was not.
+pub(super) fn unread(capture: &mut Capture, reason: &str) {
+    let root = Root::new();
+    capture.files = places::files(&root, "").into_iter().map(|path| (path, Reading::unreadable(reason))).collect();
+    capture.folders = places::folders("").into_iter().map(|path| (path, Reading::unreadable(reason))).collect();
+    capture.pci = Reading::unreadable(reason);
 }

@@ -21,7 +21,7 @@ pub(super) fn read(emitter: &Emitter<Vec<Process>>, pids: &[u32]) {
     *emitter.state() = pids.iter().map(|pid| unseen(*pid)).collect();
     for (index, pid) in pids.iter().enumerate() {
         emitter.at(&format!("/proc/{pid}"));
-        let found = process(&root, *pid, started_at);
+        let found = process(&root, *pid, &started_at);
         if let Some(place) = emitter.state().get_mut(index) {
             *place = found;
         }
@@ -43,7 +43,7 @@ fn unseen(pid: u32) -> Process {
     }
 }
 
-fn process(root: &Root, pid: u32, boot: Reading<i64>) -> Process {
+fn process(root: &Root, pid: u32, boot: &Reading<i64>) -> Process {
     let folder = format!("/proc/{pid}");
     let owner = match fs_err::metadata(root.at(&folder)) {
         Ok(found) => Reading::Known(Uid::from_raw(found.uid())),
@@ -57,7 +57,7 @@ fn process(root: &Root, pid: u32, boot: Reading<i64>) -> Process {
         command: root.text(&format!("{folder}/cmdline")).map(|text| command(&text)),
         user: owner.as_ref().and_then(|owner| name(*owner)),
         own: owner.map(|owner| owner == geteuid()),
-        started: times.as_ref().and_then(|times| boot.and_then(|boot| time(boot, times.started))),
+        started: times.as_ref().and_then(|times| boot.as_ref().and_then(|boot| time(*boot, times.started))),
         cpu_ms: times.map(|times| times.used.saturating_mul(1000 / TICKS)),
         container: root.text(&format!("{folder}/cgroup")).and_then(|text| Reading::from(container(&text))),
     }
@@ -133,7 +133,10 @@ mod tests {
     fn a_container_is_named_by_its_group() {
         let id = "3f2a91c0".repeat(8);
         assert_eq!(container(&format!("0::/system.slice/docker-{id}.scope\n")).as_deref(), Some("docker 3f2a91c0"));
-        assert_eq!(container(&format!("0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{id}.scope\n")).as_deref(), Some("kubernetes 3f2a91c0"));
+        assert_eq!(
+            container(&format!("0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{id}.scope\n")).as_deref(),
+            Some("kubernetes 3f2a91c0")
+        );
         assert_eq!(container("0::/user.slice/user-1000.slice\n"), None);
     }
 

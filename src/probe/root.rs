@@ -151,9 +151,13 @@ mod tests {
 
     #[test]
     fn a_pattern_means_names() {
-        for (pattern, name, expected) in
-            [("nvidia*", "nvidia0", true), ("*.yaml", "a.yaml", true), ("*.yaml", "a.json", false), ("n*e*r", "nvidia-er", true), ("x", "y", false)]
-        {
+        for (pattern, name, expected) in [
+            ("nvidia*", "nvidia0", true),
+            ("*.yaml", "a.yaml", true),
+            ("*.yaml", "a.json", false),
+            ("n*e*r", "nvidia-er", true),
+            ("x", "y", false),
+        ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
     }

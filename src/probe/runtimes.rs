@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::probe::prefixes::{self, real};
+use crate::probe::prefixes::real;
 use crate::probe::root::Root;
 
 /// Folders below a package directory, or below an environment, that hold one.
@@ -14,11 +14,8 @@ const IN_SYSTEM: [&str; 1] = ["/usr/local/cuda*/lib64"];
 const MOST: usize = 6;
 
 /// The files, each once, those of the environment that a shell would use first.
-pub(super) fn find(root: &Root, python: Option<&Path>, variables: (Vec<PathBuf>, Vec<PathBuf>)) -> Vec<PathBuf> {
-    let prefixes = match python {
-        Some(path) => prefixes::named(path).map(|prefix| vec![prefix]).unwrap_or_default(),
-        None => prefixes::in_reach(variables.0, variables.1),
-    };
+pub(super) fn find(root: &Root, python: Option<&Path>) -> Vec<PathBuf> {
+    let prefixes = super::environments(python).unwrap_or_default();
     let folders = prefixes.iter().flat_map(|prefix| {
         let sites = prefix.sites.iter().flat_map(|site| IN_SITE.iter().map(move |folder| site.join(folder)));
         let own = IN_ENVIRONMENT.iter().map(|folder| prefix.root.join(folder)).filter(|folder| !folder.starts_with("/usr"));

@@ -1,9 +1,12 @@
 //! What a child process does: one family of probes, by its name.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
+use crate::catalog::Catalog;
 use crate::probe::child::{PENDING, prepare, watched};
-use crate::probe::{cuda, nvml};
+use crate::probe::{self, cuda, kernel_log, machine, nvml, online, processes, tools};
 use crate::reading::Reading;
 
 /// Runs the probe that `arguments` name and prints its section; whether there is such a probe.
@@ -19,6 +22,21 @@ pub fn run(arguments: &[OsString]) -> bool {
             if let Some(path) = rest.first() {
                 cuda::runtime::probe(emitter, path);
             }
+        }),
+        "files" => watched(machine::pending(), machine::files),
+        "nodes" => watched(machine::pending(), machine::nodes),
+        "space" => watched(machine::pending(), machine::space),
+        "resolve" => watched(pending(), machine::resolve),
+        "log" => watched(pending(), kernel_log::read),
+        "tools" => watched(BTreeMap::new(), tools::read),
+        "online" => watched(pending(), online::read),
+        "processes" => watched(Vec::new(), move |emitter| {
+            let pids: Vec<u32> = rest.iter().filter_map(|pid| pid.to_str()?.parse().ok()).collect();
+            processes::read(emitter, &pids);
+        }),
+        "image" => watched(pending(), move |emitter| {
+            let image = probe::image(rest.first().map(Path::new), Catalog::builtin().libraries());
+            *emitter.state() = image.map_or_else(|error| Reading::Unreadable(error.to_string()), Reading::Known);
         }),
         _ => return false,
     }

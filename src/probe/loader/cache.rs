@@ -19,15 +19,20 @@ const KINDS: [u32; 2] = [0x0303, 0x0a03];
 
 /// Names of libraries and where they are.
 #[derive(Debug, Default)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     places: HashMap<String, Vec<PathBuf>>,
 }
 
 impl Cache {
     /// The cache of the system; empty where there is none.
     pub(super) fn system() -> Self {
+        Self::at(Path::new(PLACE))
+    }
+
+    /// The cache at a path; empty where there is none.
+    pub(crate) fn at(path: &Path) -> Self {
         let mut bytes = Vec::new();
-        let read = fs_err::File::open(PLACE).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
+        let read = fs_err::File::open(path).map(|file| file.take(LARGEST).read_to_end(&mut bytes));
         if matches!(read, Ok(Ok(_))) { Self::parse(&bytes) } else { Self::default() }
     }
 
@@ -56,7 +61,7 @@ impl Cache {
     }
 
     /// Where a library is, best first.
-    pub(super) fn places(&self, name: &str) -> impl Iterator<Item = &Path> {
+    pub(crate) fn places(&self, name: &str) -> impl Iterator<Item = &Path> {
         self.places.get(name).into_iter().flatten().map(PathBuf::as_path)
     }
 }

@@ -54,7 +54,9 @@ pub(super) fn read(root: &Root, path: &str) -> Reading<Node> {
 /// The switches' nodes belong to the fabric manager; a Jetson's and an RDMA device's do more than answer.
 fn may_be_opened(path: &str) -> bool {
     let name = path.trim_start_matches("/dev/");
-    (name.starts_with("nvidia") && !name.contains("nvswitch") && !name.contains('/')) || name == "dxg" || name.starts_with("infiniband/uverbs")
+    (name.starts_with("nvidia") && !name.contains("nvswitch") && !name.contains('/'))
+        || name == "dxg"
+        || name.starts_with("infiniband/uverbs")
 }
 
 fn open(place: &std::path::Path) -> Opened {

@@ -130,7 +130,9 @@ pub(super) fn folders(release: &str) -> Vec<String> {
 /// A file as it is kept: whole, but for those of which only some lines matter.
 pub(super) fn file(root: &Root, path: &str) -> Reading<String> {
     let wanted: &[&str] = match path {
-        _ if path.starts_with("/boot/config-") => &["CONFIG_DRM_NOUVEAU=", "CONFIG_MODULE_SIG_FORCE=", "CONFIG_PCI_P2PDMA=", "CONFIG_HSA_AMD="],
+        _ if path.starts_with("/boot/config-") => {
+            &["CONFIG_DRM_NOUVEAU=", "CONFIG_MODULE_SIG_FORCE=", "CONFIG_PCI_P2PDMA=", "CONFIG_HSA_AMD="]
+        }
         "/etc/systemd/logind.conf" => &["RemoveIPC"],
         // The kernel's whole list is long and says much of the machine; only these are asked about.
         "/proc/modules" => &["nvidia", "nouveau", "ib_", "mlx", "rdma", "gdrdrv", "vfio", "amdgpu", "efa", "nova"],

@@ -32,13 +32,16 @@ pub(super) fn read(root: &Root) -> BTreeMap<String, Service> {
 }
 
 fn one(root: &Root, (name, program, socket): (&str, &str, Option<&str>), running: &Reading<BTreeMap<String, u32>>) -> Service {
-    let first = |paths: &mut dyn Iterator<Item = String>| Reading::from(paths.find(|path| root.exists(path)));
+    let first = |folders: &[&str], file: &str| {
+        let mut paths = folders.iter().map(|folder| format!("{folder}/{file}"));
+        Reading::from(paths.find(|path| root.exists(path)))
+    };
     let unit = format!("{name}.service");
     let short = program.get(..NAME_LENGTH).unwrap_or(program);
     let wanted = root.expand(&format!("/etc/systemd/system/*.wants/{unit}"));
-    let unit = first(&mut UNITS.iter().map(|folder| format!("{folder}/{unit}")));
+    let unit = first(&UNITS, &unit);
     Service {
-        program: first(&mut PROGRAMS.iter().map(|folder| format!("{folder}/{program}"))),
+        program: first(&PROGRAMS, program),
         enabled: if unit.known().is_some() { Reading::Known(!wanted.is_empty()) } else { Reading::Absent },
         unit,
         pid: running.as_ref().and_then(|running| Reading::from(running.get(short).copied())),
