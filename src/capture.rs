@@ -9,6 +9,7 @@ pub mod nvml;
 pub mod place;
 pub mod python;
 pub mod record;
+pub mod redact;
 pub mod tool;
 pub mod variable;
 

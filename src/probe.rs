@@ -9,6 +9,7 @@ mod cuda;
 mod drivers;
 mod file;
 mod glibc;
+mod identifiers;
 mod kernel_log;
 mod libraries;
 mod loader;
@@ -29,6 +30,7 @@ mod variables;
 
 pub use capture::{Python, Request, capture};
 pub use child::WORD;
+pub use identifiers::identifiers;
 
 use std::path::{Path, PathBuf};
 
@@ -82,6 +84,14 @@ pub fn image(python: Option<&Path>, rules: &Libraries) -> Result<Image, ProbeErr
         image.glibc = glibc::read();
     }
     Ok(image)
+}
+
+/// Whether `path` names a Python environment.
+///
+/// # Errors
+/// When it does not, with what is wrong about it.
+pub fn is_environment(path: &Path) -> Result<(), ProbeError> {
+    prefixes::named(path).map(drop)
 }
 
 /// The environments that are looked at: `python` alone if it is given, else every one in reach.

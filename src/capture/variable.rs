@@ -110,6 +110,9 @@ const SECRETS: [&str; 10] = ["AUTH", "COOKIE", "CREDENTIAL", "KEY", "PASSPHRASE"
 /// What stands in the place of a value that is not kept.
 pub const SET: &str = "set";
 
+/// Hubs that everybody knows.
+const PUBLIC_HUBS: [&str; 3] = ["https://hf-mirror.com", "https://huggingface.co", "https://www.modelscope.cn"];
+
 /// Longest value that is kept, in characters; a longer one is cut.
 const LONGEST: usize = 8192;
 
@@ -123,10 +126,12 @@ pub fn shown(name: &str, value: &str) -> String {
     let upper = name.to_ascii_uppercase();
     let secret =
         SECRETS.iter().any(|part| upper.contains(part)) && !["TOKENIZERS_PARALLELISM", "VLLM_USE_FLASHINFER_SAMPLER"].contains(&name);
-    let private = upper.ends_with("_PROXY") && !upper.starts_with("NO_")
+    let private = upper.ends_with("_PROXY")
         || upper.ends_with("_INDEX_URL")
+        || upper.ends_with("_ENDPOINT") && !PUBLIC_HUBS.contains(&value.trim_end_matches('/'))
         || name.starts_with("KUBERNETES_")
-        || matches!(name, "DISPLAY" | "MASTER_ADDR" | "XDG_RUNTIME_DIR");
+        || name.starts_with("SLURM_") && !value.chars().all(|c| c.is_ascii_digit() || ",-:()xtasks".contains(c))
+        || matches!(name, "DISPLAY" | "MASTER_ADDR" | "RAY_ADDRESS" | "XDG_RUNTIME_DIR");
     match value {
         "" => String::new(),
         // A switch is no secret, whatever its name says.

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::reading::Reading;
 
@@ -82,8 +84,6 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
 /// How a child ended that did not finish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
-    /// Whether it hung; else it died.
-    pub(super) timed_out: bool,
     /// What happened, as a reason: "timed out after 10 s in `nvmlInit_v2`".
     pub(super) reason: String,
 }
@@ -101,7 +101,24 @@ impl Ending {
         };
         let place = if at.is_empty() { String::new() } else { format!(" in `{at}`") };
         let said = complaint.map(|text| format!(": {text}")).unwrap_or_default();
-        Self { timed_out: timed_out.is_some(), reason: format!("{what}{place}{said}") }
+        Self { reason: format!("{what}{place}{said}") }
+    }
+}
+
+/// Says of every call in `part` that nobody got to make it, because of `reason`.
+pub(super) fn cut<T: Serialize + DeserializeOwned>(part: &mut T, reason: &str) {
+    fn replace(value: &mut Value, stuck: &Value) {
+        match value {
+            Value::String(text) if text == "not_called" => stuck.clone_into(value),
+            Value::Array(items) => items.iter_mut().for_each(|item| replace(item, stuck)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| replace(field, stuck)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let Ok(mut value) = serde_json::to_value(&*part) else { return };
+    replace(&mut value, &serde_json::json!({ "stuck": reason }));
+    if let Ok(marked) = serde_json::from_value(value) {
+        *part = marked;
     }
 }
 
@@ -177,7 +194,7 @@ fn read<T: DeserializeOwned>(section: &str) -> Reading<T> {
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::ffi::c_int;
 
 use crate::capture::call::Call;
 use crate::capture::cuda::{Cuda, CudaDevice};
-use crate::probe::child::{Emitter, Ending, PENDING};
+use crate::probe::child::{self, Emitter, Ending, PENDING};
 use crate::probe::mapped;
 use crate::reading::Reading;
 use api::{Api, Handle, call};
@@ -71,11 +71,33 @@ pub(super) fn probe(emitter: &Emitter<Reading<Cuda>>, copy: bool) {
     // The process ends now, and its contexts with it.
 }
 
-/// Marks what a lost child had not finished.
+/// Marks what a lost child had not finished. Without a driver that started, there is nothing to keep.
 pub(super) fn lost(section: &mut Reading<Cuda>, ending: &Ending) {
-    if let Reading::Known(cuda) = section {
-        let cut = cuda.devices.iter_mut().filter(|device| device.known().is_some_and(|device| device.name == Call::NotCalled));
-        cut.for_each(|device| *device = Reading::Unreadable(ending.reason.clone()));
+    let Reading::Known(cuda) = section else { return };
+    if matches!(cuda.init, Call::NotCalled | Call::Stuck(_)) {
+        *section = Reading::Unreadable(ending.reason.clone());
+        return;
+    }
+    for device in &mut cuda.devices {
+        // A device that made its context tried the kernel; one that did not is complete once that failed.
+        let cut_off = |device: &CudaDevice| match &device.context {
+            Call::Value(()) => matches!(device.module, Call::NotCalled | Call::Stuck(_)) || matches!(device.launch, Call::Stuck(_)),
+            Call::NotCalled => device.name.failure().is_none(),
+            context => matches!(context, Call::Stuck(_)),
+        };
+        if let Reading::Known(device) = device
+            && cut_off(device)
+        {
+            child::cut(device, &ending.reason);
+        }
+    }
+    for transfer in &mut cuda.transfers {
+        if matches!(transfer.copy, Call::NotCalled | Call::Stuck(_)) {
+            child::cut(transfer, &ending.reason);
+        }
+    }
+    if cuda.devices.is_empty() {
+        child::cut(cuda, &ending.reason);
     }
 }
 

@@ -13,7 +13,7 @@ use nvml_wrapper_sys::bindings::{NvmlLib, nvmlDevice_t};
 
 use crate::capture::call::Call;
 use crate::capture::nvml::{Nvml, NvmlDevice};
-use crate::probe::child::{Emitter, Ending, PENDING};
+use crate::probe::child::{self, Emitter, Ending, PENDING};
 use crate::probe::mapped;
 use crate::reading::Reading;
 use answer::{call, number, outcome, text};
@@ -60,11 +60,27 @@ pub(super) fn probe(emitter: &Emitter<Reading<Nvml>>) {
     // The process ends now; `nvmlShutdown` would only be one more call that can hang.
 }
 
-/// Marks what a lost child had not finished.
+/// Marks what a lost child had not finished. Without a driver that started, there is nothing to keep.
 pub(super) fn lost(section: &mut Reading<Nvml>, ending: &Ending) {
-    if let Reading::Known(nvml) = section {
-        let cut = nvml.devices.iter_mut().filter(|device| device.known().is_some_and(|device| device.handle == Call::NotCalled));
-        cut.for_each(|device| *device = Reading::Unreadable(ending.reason.clone()));
+    let Reading::Known(nvml) = section else { return };
+    if matches!(nvml.init, Call::NotCalled | Call::Stuck(_)) {
+        *section = Reading::Unreadable(ending.reason.clone());
+        return;
+    }
+    for device in &mut nvml.devices {
+        // The last call about a device is that for its graphics processes.
+        let cut_off = |device: &NvmlDevice| match &device.handle {
+            Call::Value(()) => matches!(device.graphics_processes, Call::NotCalled | Call::Stuck(_)),
+            handle => matches!(handle, Call::NotCalled | Call::Stuck(_)),
+        };
+        if let Reading::Known(device) = device
+            && cut_off(device)
+        {
+            child::cut(device, &ending.reason);
+        }
+    }
+    if nvml.devices.is_empty() {
+        child::cut(nvml, &ending.reason);
     }
 }
 

@@ -53,13 +53,13 @@ impl Root {
     /// The first bytes of a file that is an ordinary one; a device or a pipe is not read.
     pub(super) fn bytes(&self, path: &str, most: u64) -> Reading<Vec<u8>> {
         let place = self.at(path);
+        if fs_err::metadata(&place).is_ok_and(|found| !found.is_file()) {
+            return Reading::unreadable("no ordinary file");
+        }
         let read = || {
-            if !fs_err::metadata(&place)?.is_file() {
-                return Err(std::io::Error::from(ErrorKind::InvalidInput));
-            }
             let mut bytes = Vec::new();
             fs_err::File::open(&place)?.take(most).read_to_end(&mut bytes)?;
-            Ok(bytes)
+            Ok::<_, std::io::Error>(bytes)
         };
         match read() {
             Ok(bytes) => Reading::Known(bytes),
@@ -118,7 +118,8 @@ pub(super) fn not_read<T>(error: &std::io::Error) -> Reading<T> {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Reading::Absent,
         ErrorKind::PermissionDenied => Reading::unreadable("no permission; root can read it"),
-        ErrorKind::InvalidInput => Reading::unreadable("no ordinary file"),
+        // What sysfs says of a property that a device does not have.
+        ErrorKind::InvalidInput => Reading::unreadable("the device does not tell"),
         kind => Reading::Unreadable(kind.to_string()),
     }
 }

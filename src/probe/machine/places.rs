@@ -5,7 +5,7 @@ use crate::probe::root::{MOST_ENTRIES, Root, not_read};
 use crate::reading::Reading;
 
 /// Files that are kept as they are. A `*` stands for any run of characters inside one name.
-const FILES: [&str; 68] = [
+const FILES: [&str; 67] = [
     "/.dockerenv",
     "/etc/docker/daemon.json",
     "/etc/ld.so.conf.d/*",
@@ -15,7 +15,6 @@ const FILES: [&str; 68] = [
     "/etc/nvidia-container-runtime/config.toml",
     "/etc/os-release",
     "/etc/systemd/logind.conf",
-    "/etc/wsl.conf",
     "/proc/1/cgroup",
     "/proc/cmdline",
     "/proc/devices",
@@ -129,6 +128,9 @@ pub(super) fn folders(release: &str) -> Vec<String> {
 
 /// A file as it is kept: whole, but for those of which only some lines matter.
 pub(super) fn file(root: &Root, path: &str) -> Reading<String> {
+    if path == "/etc/docker/daemon.json" {
+        return root.text(path).and_then(|text| docker(&text));
+    }
     let wanted: &[&str] = match path {
         _ if path.starts_with("/boot/config-") => {
             &["CONFIG_DRM_NOUVEAU=", "CONFIG_MODULE_SIG_FORCE=", "CONFIG_PCI_P2PDMA=", "CONFIG_HSA_AMD="]
@@ -143,6 +145,29 @@ pub(super) fn file(root: &Root, path: &str) -> Reading<String> {
         kept.map(|line| format!("{line}\n")).collect()
     };
     root.bytes(path, 1 << 20).map(|bytes| lines(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// What Docker's configuration says of GPUs and limits; its registries and proxies are nobody's business.
+fn docker(text: &str) -> Reading<String> {
+    const KEPT: [&str; 10] = [
+        "cdi-spec-dirs",
+        "data-root",
+        "default-ipc-mode",
+        "default-runtime",
+        "default-shm-size",
+        "default-ulimits",
+        "exec-opts",
+        "features",
+        "runtimes",
+        "storage-driver",
+    ];
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
+        Ok(mut settings) => {
+            settings.retain(|name, _| KEPT.contains(&name.as_str()));
+            Reading::Known(serde_json::Value::Object(settings).to_string())
+        }
+        Err(error) => Reading::Unreadable(format!("no valid JSON: {error}")),
+    }
 }
 
 /// A folder as it is kept: whole, but for large ones of which only some entries matter.
