@@ -7,6 +7,7 @@ pub mod reading;
 pub mod redact;
 pub mod log;
 pub mod catalog;
+pub mod elf;
 pub mod finding;
 pub mod advice;
 pub mod capture;

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "redact",
     "log",
     "catalog",
+    "elf",
     "finding",
     "advice",
     "capture",

@@ -15,6 +15,7 @@ mod error;
 mod file;
 mod flag;
 mod gpu;
+mod libraries;
 pub mod literal;
 mod lookup;
 mod memory_rule;
@@ -47,6 +48,7 @@ pub use engine::Engine;
 pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
+pub use libraries::{DriverLibraries, ExtensionPackages, KernelModules, Libraries, LibraryFamily, OpenedLibraries, WatchedModules};
 pub use memory_rule::{
     AccountingEra, BatchDefault, BeforeSnapshot, CaptureSizes, CpuOffload, CudagraphMode, HybridGrouping, MemoryRules, OnlineQuantization,
     PrintedConcurrency, PrintedTokens, Rounding, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
@@ -76,6 +78,7 @@ pub struct Catalog {
     cuda: OnceLock<Cuda>,
     torch: OnceLock<Torch>,
     devices: OnceLock<Devices>,
+    libraries: OnceLock<Libraries>,
     quantizations: OnceLock<Quantizations>,
     roots: OnceLock<Vec<Root>>,
     causes: OnceLock<Vec<Cause>>,
@@ -121,6 +124,7 @@ impl Catalog {
             cuda: OnceLock::new(),
             torch: OnceLock::new(),
             devices: OnceLock::new(),
+            libraries: OnceLock::new(),
             quantizations: OnceLock::new(),
             roots: OnceLock::new(),
             causes: OnceLock::new(),
@@ -166,6 +170,11 @@ impl Catalog {
     /// Rules for devices that are no catalogue entry.
     pub fn devices(&self) -> &Devices {
         self.devices.get_or_init(|| self.folded(&Place::Devices, overlay::merge_devices))
+    }
+
+    /// Shared libraries of CUDA.
+    pub fn libraries(&self) -> &Libraries {
+        self.libraries.get_or_init(|| self.folded(&Place::Libraries, overlay::merge_libraries))
     }
 
     /// Quantisation schemes and GGUF tensor types.

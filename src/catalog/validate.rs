@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::error::CatalogError;
 use super::file::RuleFile;
 use super::gpu::Gpu;
+use super::libraries::Libraries;
 use super::model::{ModelFile, SizeFile};
 use super::names::fold;
 use super::origin::Origin;
@@ -31,6 +32,7 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Cuda => file.decode::<Cuda>().map(drop),
         Place::Torch => file.decode::<Torch>().map(drop),
         Place::Devices => file.decode::<Devices>().map(drop),
+        Place::Libraries => file.decode::<Libraries>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
         Place::Roots => file.decode::<RootFile>().map(drop),
         Place::Signs => file.decode::<Signs>()?.check().map_err(|problem| file.refuse(&problem)),
