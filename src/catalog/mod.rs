@@ -5,6 +5,7 @@
 
 mod attention;
 mod capability;
+mod check;
 mod constant;
 mod cuda;
 mod device;
@@ -27,12 +28,14 @@ mod shape;
 mod timeline;
 mod torch;
 mod validate;
+mod xid;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
+pub use check::{CheckRule, CheckSubject, Example, ExampleOutcome, Layer, Messages};
 pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
 pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
@@ -52,6 +55,7 @@ pub use release::{Release, ReleaseFile, Resolved, UnsupportedVersion};
 pub use shape::{NormType, OutputGate, QkNorm, Shape};
 pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
+pub use xid::{XidClass, XidRule, Xids};
 
 use file::RuleFile;
 use place::Place;
@@ -68,6 +72,8 @@ pub struct Catalog {
     torch: OnceLock<Torch>,
     devices: OnceLock<Devices>,
     quantizations: OnceLock<Quantizations>,
+    xids: OnceLock<Xids>,
+    checks: OnceLock<Vec<CheckRule>>,
     engines: Vec<Engine>,
 }
 
@@ -110,6 +116,8 @@ impl Catalog {
             torch: OnceLock::new(),
             devices: OnceLock::new(),
             quantizations: OnceLock::new(),
+            xids: OnceLock::new(),
+            checks: OnceLock::new(),
             engines,
         }
     }
@@ -162,6 +170,23 @@ impl Catalog {
                 overlay::merge_quantizations(&mut all, decoded);
             }
             all
+        })
+    }
+
+    /// Faults of the kernel log.
+    pub fn xids(&self) -> &Xids {
+        self.xids.get_or_init(|| self.folded(&Place::Xids, |all, over| overlay::merge(&mut all.xid, over.xid, |row| row.code)))
+    }
+
+    /// Every check that is a rule, by id.
+    pub fn checks(&self) -> &[CheckRule] {
+        self.checks.get_or_init(|| {
+            let mut checks: Vec<CheckRule> = Vec::new();
+            for (file, mut check) in self.decoded::<CheckRule>(&Place::Check) {
+                check.origin = file.origin.clone();
+                overlay::merge(&mut checks, [check], |check| check.id.clone());
+            }
+            checks
         })
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Catalog;
 use super::attention::AttentionFamily;
+use super::check::CheckRule;
 use super::cuda::Cuda;
 use super::device::Devices;
 use super::engine::Engine;
@@ -16,6 +17,7 @@ use super::origin::Origin;
 use super::place::Place;
 use super::quantization::Quantizations;
 use super::torch::Torch;
+use super::xid::Xids;
 use crate::version::Version;
 
 /// Whether the text of a file is what its place asks for.
@@ -29,6 +31,8 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Torch => file.decode::<Torch>().map(drop),
         Place::Devices => file.decode::<Devices>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
+        Place::Xids => file.decode::<Xids>().map(drop),
+        Place::Check => file.decode::<CheckRule>().map(drop),
         Place::Engine { part, .. } => Engine::check(file, *part),
     }
 }
