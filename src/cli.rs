@@ -58,6 +58,9 @@ Exit codes:
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
+  gpudoctor check                                           what is wrong with this machine
+  gpudoctor check --for vllm --require-gpu                  before a server starts: fail unless all is well
+  gpudoctor check --from host.json                          another machine, from its capture
   gpudoctor check --image --for vllm@0.25.1 --target-driver 580 --target-gpu h100
   RUN gpudoctor check --image --for vllm                    in a Dockerfile, as its last step
   gpudoctor check --image --python /opt/venv --format json  one environment, for a program
@@ -65,6 +68,18 @@ Examples:
 Exit codes:
   0  nothing wrong, and what was asked could be seen
   1  findings at --fail-on, or what was asked could not be seen
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const DIAGNOSE_EXAMPLES: &str = "\
+Examples:
+  gpudoctor diagnose serve.log
+  docker logs vllm 2>&1 | gpudoctor diagnose -
+  kubectl logs POD --previous | gpudoctor diagnose --format json -
+
+Exit codes:
+  0  nothing failed in the log
+  1  a cause was found, or something failed and its cause is not in the log
   2  usage or bad input
   3  gpudoctor itself failed";
 
@@ -84,12 +99,20 @@ pub enum Command {
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<PlanCommand>),
 
-    /// Find what keeps an image from serving, before it starts
+    /// Find what keeps a machine or an image from serving, before it starts
     ///
-    /// Reads the Python packages of the image that it runs in, without running Python and without a GPU: whether engine,
-    /// torch and CUDA libraries fit together, and run on the driver and the card that are named.
+    /// Reads driver, GPUs, links, container, limits and Python packages, and says what is wrong, the one cause first, with
+    /// the command that mends it. With --image, reads the packages alone, without running Python and without a GPU: whether
+    /// engine, torch and CUDA libraries fit together, and run on the driver and the card that are named.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckCommand>),
+
+    /// Find in a log why something failed
+    ///
+    /// Reads what vLLM, torch, CUDA, NCCL, Docker, Kubernetes, the kernel and others printed, of any length, and names the
+    /// cause instead of the loudest line, with the fixes that fit.
+    #[command(after_help = DIAGNOSE_EXAMPLES)]
+    Diagnose(Box<DiagnoseCommand>),
 
     /// Explain a term of the budget or a finding
     ///
@@ -123,9 +146,13 @@ pub struct PlanCommand {
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckCommand {
-    /// Check the packages that are installed here, and not the machine; required
-    #[arg(long, help_heading = "Subject")]
+    /// Check only the packages that are installed here, and not the machine: for an image that is being built
+    #[arg(long, help_heading = "Subject", conflicts_with = "from")]
     pub image: bool,
+
+    /// Check the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject")]
+    pub from: Option<PathBuf>,
 
     /// Look at this environment only: its directory, its interpreter or its package directory
     #[arg(long, value_name = "PATH", help_heading = "Subject")]
@@ -135,21 +162,45 @@ pub struct CheckCommand {
     #[arg(long = "for", value_name = "NAME[@VERSION]", value_parser = values::engine, help_heading = "Target")]
     pub engine: Option<EngineRequest>,
 
-    /// The driver that the image must run on: a version, or a branch such as 580
+    /// The driver that it must run on: a version, or a branch such as 580 [default: the machine's own]
     #[arg(long, value_name = "VERSION", help_heading = "Target")]
     pub target_driver: Option<Version>,
 
-    /// The card that the image must run on, such as h100 or "rtx 3060"
+    /// The card that it must run on, such as h100 or "rtx 3060" [default: the machine's own]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
     pub target_gpu: Option<String>,
 
+    /// The data type that will be served with, such as bfloat16
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub dtype: Option<String>,
+
+    /// The quantisation that will be served with, such as awq or fp8
+    #[arg(long, value_name = "METHOD", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub quantization: Option<String>,
+
+    /// Fail unless a GPU works and everything that tells of it can be seen: for the start of a server
+    #[arg(long, help_heading = "Target", conflicts_with = "image")]
+    pub require_gpu: bool,
+
     /// Run only these checks (repeatable, or separated by commas)
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Checks")]
     pub only: Vec<String>,
 
     /// Leave these checks out (repeatable, or separated by commas)
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Checks")]
     pub skip: Vec<String>,
+
+    /// Also ask whether model hubs can be reached
+    #[arg(long, help_heading = "Checks", conflicts_with_all = ["image", "from"])]
+    pub online: bool,
+
+    /// Checks and facts of your own, laid over the built-in rules: a directory of the same layout
+    #[arg(long, value_name = "DIR", help_heading = "Checks")]
+    pub rules: Option<PathBuf>,
+
+    /// Say which checks did not judge, and why
+    #[arg(long, help_heading = "Output")]
+    pub skipped: bool,
 
     /// The form of the report
     #[arg(long, value_enum, default_value_t = CheckFormat::Text, help_heading = "Output")]
@@ -158,6 +209,22 @@ pub struct CheckCommand {
     /// The mildest finding that makes the exit code 1
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Error, help_heading = "Output")]
     pub fail_on: FailOn,
+}
+
+/// `diagnose`.
+#[derive(Debug, Args)]
+pub struct DiagnoseCommand {
+    /// The log: a file, also a gzipped one; `-` or nothing reads the standard input
+    #[arg(value_name = "LOG")]
+    pub log: Option<PathBuf>,
+
+    /// Facts of your own, laid over the built-in rules: a directory of the same layout
+    #[arg(long, value_name = "DIR", help_heading = "Subject")]
+    pub rules: Option<PathBuf>,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    pub format: Format,
 }
 
 /// `explain`.
@@ -292,6 +359,10 @@ pub enum CheckFormat {
     Text,
     /// The stable contract; docs/schema has its JSON Schema
     Json,
+    /// For a job summary, a pull request or a page
+    Markdown,
+    /// JUnit XML, for the test reports of a CI system
+    Junit,
     /// Workflow annotations of GitHub Actions
     Github,
 }

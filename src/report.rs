@@ -8,8 +8,10 @@ use crate::render::ArtifactKind;
 
 pub mod check;
 pub mod command;
+pub mod diagnose;
 pub mod github;
 pub mod json;
+pub mod junit;
 pub mod layout;
 pub mod markdown;
 #[cfg(test)]

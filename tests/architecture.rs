@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 500;
 
 /// Modules that are functions of their arguments: no files, environment, network, processes, clocks or terminals.
-const PURE: [&str; 15] = [
-    "units", "version", "hint", "reading", "catalog", "finding", "capture", "model", "engine", "plan", "judge", "check", "render",
-    "report", "explain",
+const PURE: [&str; 21] = [
+    "units", "version", "hint", "reading", "redact", "log", "finding", "catalog", "expression", "advice", "capture", "model", "engine",
+    "plan", "judge", "facts", "check", "diagnose", "render", "report", "explain",
 ];
 
 /// What no pure module may name.

@@ -43,7 +43,7 @@ pub struct CheckRule {
     pub sources: Vec<String>,
     /// Facts with which it fires, passes and skips.
     #[serde(default)]
-    pub example: Vec<Example>,
+    pub example: Vec<CheckExample>,
     /// The file that it was read from.
     #[serde(skip)]
     pub origin: Origin,
@@ -112,7 +112,7 @@ pub enum Layer {
 /// Facts, and what the check says of them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Example {
+pub struct CheckExample {
     /// `fires`, `passes` or `skips`.
     pub outcome: ExampleOutcome,
     /// The facts by path; `{ unreadable = "why" }` and `"absent"` as readings.

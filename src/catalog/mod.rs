@@ -3,8 +3,10 @@
 //! The rules inside the binary are read topic by topic when they are first asked for. A user may lay files of the same
 //! layout over them; an entry of the same id then wins, and says where it came from. Nothing here reads a file.
 
+mod advice;
 mod attention;
 mod capability;
+mod cause;
 mod check;
 mod constant;
 mod cuda;
@@ -14,6 +16,7 @@ mod error;
 mod file;
 mod flag;
 mod gpu;
+pub mod literal;
 mod lookup;
 mod memory_rule;
 mod model;
@@ -33,9 +36,11 @@ mod xid;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+pub use advice::{Advice, AdvisedFix, AdvisedRisk};
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
-pub use check::{CheckRule, CheckSubject, Example, ExampleOutcome, Layer, Messages};
+pub use check::{CheckExample, CheckRule, CheckSubject, ExampleOutcome, Layer, Messages};
+pub use cause::{Branch, Cause, CauseKind, Example, MemoryTopic, Need, Pattern, Root, compiled};
 pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
 pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
@@ -57,6 +62,7 @@ pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
 pub use xid::{XidClass, XidRule, Xids};
 
+use cause::RootFile;
 use file::RuleFile;
 use place::Place;
 
@@ -74,6 +80,8 @@ pub struct Catalog {
     quantizations: OnceLock<Quantizations>,
     xids: OnceLock<Xids>,
     checks: OnceLock<Vec<CheckRule>>,
+    roots: OnceLock<Vec<Root>>,
+    causes: OnceLock<Vec<Cause>>,
     engines: Vec<Engine>,
 }
 
@@ -118,6 +126,8 @@ impl Catalog {
             quantizations: OnceLock::new(),
             xids: OnceLock::new(),
             checks: OnceLock::new(),
+            roots: OnceLock::new(),
+            causes: OnceLock::new(),
             engines,
         }
     }
@@ -188,6 +198,43 @@ impl Catalog {
             }
             checks
         })
+    }
+
+    /// Every class of causes.
+    pub fn roots(&self) -> &[Root] {
+        self.roots.get_or_init(|| {
+            let mut roots: Vec<Root> = Vec::new();
+            for (_, file) in self.decoded::<RootFile>(&Place::Roots) {
+                overlay::merge(&mut roots, file.root, |root| root.id.clone());
+            }
+            roots
+        })
+    }
+
+    /// Every cause of failures that logs show, by id.
+    pub fn causes(&self) -> &[Cause] {
+        self.causes.get_or_init(|| {
+            let mut causes: Vec<Cause> = Vec::new();
+            for (file, mut cause) in self.decoded::<Cause>(&Place::Cause) {
+                cause.origin = file.origin.clone();
+                overlay::merge(&mut causes, [cause], |cause| cause.id.clone());
+            }
+            causes.sort_by(|a, b| a.id.cmp(&b.id));
+            causes
+        })
+    }
+
+    /// The cause of this id.
+    pub fn cause(&self, id: &str) -> Option<&Cause> {
+        self.causes().iter().find(|cause| cause.id == id)
+    }
+
+    /// The advice of this name; of several files the last counts. Only its file is read.
+    pub fn advice(&self, name: &str) -> Option<Advice> {
+        let named = |file: &&RuleFile| file.place == Place::Advice && file.origin.stem() == name;
+        let file = self.files.iter().rev().find(named)?;
+        let advice: Advice = file.decode().ok()?;
+        Some(Advice { name: name.to_owned(), origin: file.origin.clone(), ..advice })
     }
 
     /// Every engine.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, quantizations.toml, xids.toml, checks/*.toml";
+                                 cuda.toml, torch.toml, devices.toml, quantizations.toml, roots.toml, xids.toml, checks/*.toml, causes/*.toml, advice/*.toml";
 
 /// What a rule file holds, told by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub(super) enum Place {
     Quantizations,
     Xids,
     Check,
+    Roots,
+    Cause,
+    Advice,
     Engine { name: String, part: EnginePart },
 }
 
@@ -58,11 +61,14 @@ impl Place {
             ("models", _) => Some(Self::Models),
             ("attention", _) => Some(Self::Attention),
             ("checks", _) => Some(Self::Check),
+            ("causes", _) => Some(Self::Cause),
+            ("advice", _) => Some(Self::Advice),
             (_, "cuda") => Some(Self::Cuda),
             (_, "torch") => Some(Self::Torch),
             (_, "devices") => Some(Self::Devices),
             (_, "quantizations") => Some(Self::Quantizations),
             (_, "xids") => Some(Self::Xids),
+            (_, "roots") => Some(Self::Roots),
             _ => None,
         }
     }

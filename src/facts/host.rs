@@ -132,20 +132,22 @@ fn bound(limit: &Reading<Limit>) -> Reading<u64> {
 /// The memory limit of the control group; a limit beyond an exbibyte is none.
 fn memory_limit(capture: &Capture) -> Reading<Bytes> {
     const NONE: u64 = 1 << 60;
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let number = |path: &&str| file(capture, path).known().and_then(|text| text.trim().parse::<u64>().ok());
-    Reading::from(files.iter().filter_map(number).find(|limit| *limit < NONE).map(Bytes))
+    let limits = capture.files.iter().filter(|(path, _)| path.starts_with("/sys/fs/cgroup/") && (path.ends_with("/memory.max") || path.ends_with("/memory.limit_in_bytes")));
+    let numbers = limits.filter_map(|(_, text)| text.known()?.trim().parse::<u64>().ok());
+    Reading::from(numbers.filter(|limit| *limit < NONE).min().map(Bytes))
 }
 
 /// The processors that a quota is worth: `cpu.max` holds quota and period, or `max`.
 fn cpu_quota(capture: &Capture) -> Reading<f64> {
-    file(capture, "/sys/fs/cgroup/cpu.max").and_then(|text| {
-        let mut numbers = text.split_whitespace().map(str::parse::<f64>);
+    let quotas = capture.files.iter().filter(|(path, _)| path.starts_with("/sys/fs/cgroup/") && path.ends_with("/cpu.max"));
+    let worth = |(_, text): (&String, &Reading<String>)| {
+        let mut numbers = text.known()?.split_whitespace().map(str::parse::<f64>);
         match (numbers.next(), numbers.next()) {
-            (Some(Ok(quota)), Some(Ok(period))) if period > 0.0 => Reading::Known((quota / period * 10.0).round() / 10.0),
-            _ => Reading::Absent,
+            (Some(Ok(quota)), Some(Ok(period))) if period > 0.0 => Some((quota / period * 10.0).round() / 10.0),
+            _ => None,
         }
-    })
+    };
+    Reading::from(quotas.filter_map(worth).min_by(f64::total_cmp))
 }
 
 fn numa_nodes(capture: &Capture) -> Reading<u64> {

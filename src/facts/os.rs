@@ -61,6 +61,11 @@ fn package_manager(ids: &str) -> Option<&'static str> {
 
 /// Secure Boot, from the firmware's variable, or from the lockdown that it brings: unsigned modules are then refused.
 fn secure_boot(capture: &Capture) -> Reading<bool> {
+    // Four bytes of attributes, then 1 where it is on.
+    let firmware = file(capture, "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c");
+    if let Some(last) = firmware.known().and_then(|text| text.trim_end_matches('\n').chars().last()) {
+        return Reading::Known(matches!(last, '\u{1}' | '1'));
+    }
     match file(capture, "/sys/kernel/security/lockdown") {
         Reading::Known(text) => Reading::Known(!text.contains("[none]")),
         Reading::Absent => Reading::unreadable("the kernel does not tell whether it refuses unsigned modules"),

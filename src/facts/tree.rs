@@ -41,18 +41,19 @@ impl Tree {
         self.unknown.iter().find(|(known, _)| above(known)).map(|(_, unknown)| unknown)
     }
 
-    /// Its values with some of them under further names: `gpu` for `gpus.0`.
-    pub fn with(&self, name: &str, list: &str, index: usize) -> Self {
-        let mut tree = self.clone();
-        let one = self.values.get(list).and_then(|list| list.get(index)).cloned().unwrap_or_default();
-        if let Value::Object(values) = &mut tree.values {
-            values.insert(name.to_owned(), one);
+    /// Makes an environment variable absent unless it is set.
+    pub fn unset(&mut self, name: &str) {
+        let Value::Object(values) = &mut self.values else { return };
+        let variables = values.entry("env").or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(variables) = variables
+            && !variables.contains_key(name)
+        {
+            variables.insert(name.to_owned(), Value::Null);
+            let path = format!("env.{name}");
+            if self.unknown(&path).is_none() {
+                self.unknown.push((path, Unknown::Absent));
+            }
         }
-        let prefix = format!("{list}.{index}");
-        let own = self.unknown.iter().filter_map(|(path, why)| Some((format!("{name}{}", path.strip_prefix(&prefix)?), why.clone())));
-        let own: Vec<_> = own.filter(|(path, _)| path.len() == name.len() || path.as_bytes().get(name.len()) == Some(&b'.')).collect();
-        tree.unknown.extend(own);
-        tree
     }
 }
 
@@ -113,11 +114,11 @@ mod tests {
     }
 
     #[test]
-    fn one_of_a_list_has_a_name_of_its_own() {
-        let tree = Tree::of(json!({"gpus": [{"power": {"unreadable": "no"}, "index": 0}, {"power": {"known": 70}, "index": 1}]}));
-        let first = tree.with("gpu", "gpus", 0);
-        assert_eq!(first.unknown("gpu.power"), Some(&Unknown::Unreadable("no".to_owned())));
-        let second = tree.with("gpu", "gpus", 1);
-        assert_eq!((second.unknown("gpu.power"), &second.values["gpu"]), (None, &json!({"power": 70, "index": 1})));
+    fn a_variable_that_is_not_set_is_absent() {
+        let mut tree = Tree::of(json!({"env": {"CUDA_HOME": {"known": "/usr/local/cuda"}}}));
+        tree.unset("CUDA_HOME");
+        tree.unset("NCCL_ALGO");
+        assert_eq!(tree.values["env"], json!({"CUDA_HOME": "/usr/local/cuda", "NCCL_ALGO": null}));
+        assert_eq!((tree.unknown("env.NCCL_ALGO"), tree.unknown("env.CUDA_HOME")), (Some(&Unknown::Absent), None));
     }
 }
