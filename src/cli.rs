@@ -83,6 +83,28 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
+const GPUS_EXAMPLES: &str = "\
+Examples:
+  gpudoctor gpus                                            a table of the cards
+  gpudoctor gpus --watch                                    refreshed in place every two seconds
+
+Exit codes:
+  0  there are cards
+  1  no card is seen
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const PICK_EXAMPLES: &str = "\
+Examples:
+  eval \"$(gpudoctor pick --count 2 --free 20g)\"            sets CUDA_VISIBLE_DEVICES for what follows
+  CUDA_VISIBLE_DEVICES=$(gpudoctor pick --bare) python serve.py
+
+Exit codes:
+  0  cards were picked
+  1  not enough cards are free
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   gpudoctor explain                                         list everything that can be explained
@@ -113,6 +135,17 @@ pub enum Command {
     /// cause instead of the loudest line, with the fixes that fit.
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseCommand>),
+
+    /// Show the cards: how full, how busy, whose, for how long
+    #[command(after_help = GPUS_EXAMPLES)]
+    Gpus(GpusCommand),
+
+    /// Pick free cards, as a variable for the shell
+    ///
+    /// Prefers cards of one kind that are joined by NVLink, then cards on one NUMA node. Says why not, on stderr, where there
+    /// are not enough.
+    #[command(after_help = PICK_EXAMPLES)]
+    Pick(PickCommand),
 
     /// Explain a term of the budget or a finding
     ///
@@ -225,6 +258,46 @@ pub struct DiagnoseCommand {
     /// The form of the report
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     pub format: Format,
+}
+
+/// `gpus`.
+#[derive(Debug, Args)]
+pub struct GpusCommand {
+    /// Show the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with = "watch")]
+    pub from: Option<PathBuf>,
+
+    /// Look again every few seconds, in place; Ctrl-C ends it
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Output")]
+    pub watch: Option<u64>,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = GpusFormat::Text, help_heading = "Output", conflicts_with = "watch")]
+    pub format: GpusFormat,
+}
+
+/// `pick`.
+#[derive(Debug, Args)]
+pub struct PickCommand {
+    /// How many cards
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Wish")]
+    pub count: u64,
+
+    /// The memory that must be free on each, such as 20g [default: nine tenths of it]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Wish")]
+    pub free: Option<GivenSize>,
+
+    /// Pick on the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject")]
+    pub from: Option<PathBuf>,
+
+    /// Name the cards by UUID instead of number
+    #[arg(long, help_heading = "Output")]
+    pub uuid: bool,
+
+    /// Print the list alone, without the variable
+    #[arg(long, help_heading = "Output")]
+    pub bare: bool,
 }
 
 /// `explain`.
@@ -350,6 +423,15 @@ pub enum Format {
     Markdown,
     /// Workflow annotations of GitHub Actions
     Github,
+}
+
+/// The form of a table of cards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GpusFormat {
+    /// For people
+    Text,
+    /// The stable contract; docs/schema has its JSON Schema
+    Json,
 }
 
 /// The form of a diagnosis.

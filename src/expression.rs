@@ -18,6 +18,8 @@ pub fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.add_test("older_than", |left: Value, right: Value| Ok::<_, Error>(version(&left)? < version(&right)?));
     environment.add_test("at_least", |left: Value, right: Value| Ok::<_, Error>(version(&left)? >= version(&right)?));
+    // The built-in test takes a name without a value for "not none".
+    environment.add_test("none", |value: Value| if value.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(value.is_none()) });
     environment.add_filter("bytes", |size: Value| size_text(&size));
     environment.add_filter("grouped", |number: Value| grouped(&number));
     environment.add_global("GIB", Value::from(1_u64 << 30));
@@ -83,6 +85,8 @@ mod tests {
     #[test]
     fn an_unknown_name_is_no_answer() {
         assert_eq!(eval("nowhere.to.be > 3"), None);
+        assert_eq!(eval("nowhere is not none"), None);
+        assert_eq!(eval("none is none").map(|value| value.is_true()), Some(true));
         assert_eq!(eval("false and nowhere.to.be > 3").map(|value| value.is_true()), Some(false));
     }
 }

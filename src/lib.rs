@@ -16,6 +16,7 @@ pub mod engine;
 pub mod plan;
 pub mod judge;
 pub mod facts;
+pub mod pick;
 pub mod check;
 pub mod diagnose;
 pub mod render;

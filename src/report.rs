@@ -10,6 +10,7 @@ pub mod check;
 pub mod command;
 pub mod diagnose;
 pub mod github;
+pub mod gpus;
 pub mod json;
 pub mod junit;
 pub mod layout;

@@ -165,7 +165,7 @@ impl Asked<'_> {
             Err(error) => return Outcome::Unseen(format!("the rule is not an expression: {error}")),
         };
         match expression.eval(&scope.value) {
-            Ok(value) if value.is_undefined() => self.without_answer(scope, None),
+            Ok(value) if value.is_undefined() || value.is_none() => self.without_answer(scope, None),
             Ok(value) if value.is_true() => match self.untested(scope) {
                 Some(path) => Outcome::Skips(format!("`{path}` is not there")),
                 None => self.finding(scope, environment, catalog),
@@ -175,10 +175,10 @@ impl Asked<'_> {
         }
     }
 
-    /// A fact that is absent and was compared with something: that is no problem found, it is nothing to look at.
+    /// A fact that is absent and was compared by size, which orders "none" before every number: that is no problem found,
+    /// it is nothing to look at.
     fn untested(&self, scope: &Scope<'_>) -> Option<&String> {
-        let tested = |path: &str| ["is none", "is not none"].iter().any(|test| self.rule.when.contains(&format!("{path} {test}")));
-        self.reads.iter().find(|path| scope.unknown(path) == Some(&Unknown::Absent) && !tested(path))
+        self.reads.iter().find(|path| scope.unknown(path) == Some(&Unknown::Absent) && is_ordered(&self.rule.when, path))
     }
 
     /// Why there is no answer: the fact that the error names, else the first that is unreadable, else the first absent one.
@@ -222,5 +222,29 @@ impl Asked<'_> {
             Some(Evidence { fact: path.to_owned(), value: text, source: source(path) })
         };
         shown.iter().filter_map(value).collect()
+    }
+}
+
+/// Whether an expression compares the fact at `path` by size, or reckons with it.
+fn is_ordered(expression: &str, path: &str) -> bool {
+    expression.match_indices(path).any(|(start, _)| {
+        let before = expression.get(..start).unwrap_or_default().trim_end();
+        let after = expression.get(start + path.len()..).unwrap_or_default();
+        let whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+        let behind = ["<", ">", "<=", ">=", "*", "+"].iter().any(|operator| before.ends_with(operator));
+        whole && (behind || after.trim_start().starts_with(['<', '>', '*', '+']))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comparisons_by_size_are_told_from_others() {
+        assert!(is_ordered("gpu.pcie.width < gpu.pcie.max_width", "gpu.pcie.max_width"));
+        assert!(is_ordered("gpu.memory.free * 10 < gpu.memory.total * 9", "gpu.memory.free"));
+        assert!(!is_ordered("env.NCCL_ALGO == '1' or a > 3", "env.NCCL_ALGO"));
+        assert!(!is_ordered("gpu.pcie.max_width > 3", "gpu.pcie.max"));
     }
 }

@@ -46,6 +46,14 @@ pub fn image(python: Option<&Path>) -> Result<Capture, Error> {
     Ok(Capture { image: Reading::Known(image), ..Capture::default() })
 }
 
+/// The cards of this machine and who uses them, and little else.
+///
+/// # Errors
+/// When gpudoctor itself fails.
+pub fn cards() -> Result<Capture, Error> {
+    here(None, false)
+}
+
 /// This machine.
 ///
 /// # Errors

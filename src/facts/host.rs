@@ -27,6 +27,8 @@ pub struct Host {
     pub cpus: Reading<u64>,
     /// Processors that the control group's quota is worth.
     pub cpu_quota: Reading<f64>,
+    /// Processors that this process can keep busy: those that it may use, or fewer by its quota.
+    pub usable_cpus: Reading<f64>,
     /// NUMA nodes with processors.
     pub numa_nodes: Reading<u64>,
     /// `/dev/shm`.
@@ -85,6 +87,7 @@ pub(super) fn read(capture: &Capture) -> Host {
         _ => total.clone(),
     };
     let cache = capture.space.iter().find(|(path, _)| path.contains("huggingface") || Some(*path) == capture.variables.get("HF_HOME") || Some(*path) == capture.variables.get("HF_HUB_CACHE"));
+    let cpu_quota = cpu_quota(capture);
     let nvidia = capture.pci.as_ref();
     let log = |words: &[&str]| capture.kernel_log.as_ref().map(|lines| lines.iter().filter(|line| words.iter().any(|word| line.contains(word))).count() as u64);
     Host {
@@ -94,7 +97,8 @@ pub(super) fn read(capture: &Capture) -> Host {
         usable_memory,
         memory_limit,
         cpus: capture.cpus.allowed.clone().map(u64::from),
-        cpu_quota: cpu_quota(capture),
+        usable_cpus: capture.cpus.allowed.clone().map(|cpus| cpu_quota.known().map_or(f64::from(cpus), |quota| quota.min(f64::from(cpus)))),
+        cpu_quota,
         numa_nodes: numa_nodes(capture),
         shm: space(capture, "/dev/shm"),
         cache: cache.map_or_else(Space::default, |(path, _)| space(capture, path)),

@@ -43,16 +43,17 @@ impl Tree {
 
     /// Makes an environment variable absent unless it is set.
     pub fn unset(&mut self, name: &str) {
+        let path = format!("env.{name}");
+        if self.unknown(&path).is_some() {
+            return;
+        }
         let Value::Object(values) = &mut self.values else { return };
         let variables = values.entry("env").or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(variables) = variables
             && !variables.contains_key(name)
         {
             variables.insert(name.to_owned(), Value::Null);
-            let path = format!("env.{name}");
-            if self.unknown(&path).is_none() {
-                self.unknown.push((path, Unknown::Absent));
-            }
+            self.unknown.push((path, Unknown::Absent));
         }
     }
 }
