@@ -175,8 +175,8 @@ impl Asked<'_> {
         }
     }
 
-    /// A fact that is absent and was compared by size, which orders "none" before every number: that is no problem found,
-    /// it is nothing to look at.
+    /// A fact that is absent and was compared with something that it is less than or other than, as "none" is to every
+    /// number: that is no problem found, it is nothing to look at.
     fn untested(&self, scope: &Scope<'_>) -> Option<&String> {
         self.reads.iter().find(|path| scope.unknown(path) == Some(&Unknown::Absent) && is_ordered(&self.rule.when, path))
     }
@@ -218,21 +218,26 @@ impl Asked<'_> {
         let value = |expression: &String| {
             let path = expression.split('|').next().unwrap_or(expression).trim();
             let value = environment.compile_expression(expression).ok()?.eval(&scope.value).ok()?;
-            let text = if value.is_none() || value.is_undefined() { return None } else { value.to_string() };
+            let text = match value.to_string() {
+                _ if value.is_none() || value.is_undefined() => return None,
+                text if text == "True" => "true".to_owned(),
+                text if text == "False" => "false".to_owned(),
+                text => text,
+            };
             Some(Evidence { fact: path.to_owned(), value: text, source: source(path) })
         };
         shown.iter().filter_map(value).collect()
     }
 }
 
-/// Whether an expression compares the fact at `path` by size, or reckons with it.
+/// Whether an expression asks whether the fact at `path` is less, more or other than something, or reckons with it.
 fn is_ordered(expression: &str, path: &str) -> bool {
     expression.match_indices(path).any(|(start, _)| {
         let before = expression.get(..start).unwrap_or_default().trim_end();
         let after = expression.get(start + path.len()..).unwrap_or_default();
         let whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
         let behind = ["<", ">", "<=", ">=", "*", "+"].iter().any(|operator| before.ends_with(operator));
-        whole && (behind || after.trim_start().starts_with(['<', '>', '*', '+']))
+        whole && (behind || ["<", ">", "*", "+", "!=", "not in"].iter().any(|operator| after.trim_start().starts_with(operator)))
     })
 }
 

@@ -65,7 +65,7 @@ const SOURCES: [(&str, &str); 60] = [
 ];
 
 /// Further places, by path.
-const MORE: [(&str, &str); 20] = [
+const MORE: [(&str, &str); 23] = [
     ("host.memory_limit", "/sys/fs/cgroup/memory.max"),
     ("host.memory", "/proc/meminfo"),
     ("host.usable_memory", "/proc/meminfo, /sys/fs/cgroup/memory.max"),
@@ -83,6 +83,9 @@ const MORE: [(&str, &str); 20] = [
     ("host.strict_overcommit", "/proc/sys/vm/overcommit_memory"),
     ("container.cdi", "/etc/cdi, /var/run/cdi"),
     ("container", "the process's environment and control group"),
+    ("network.hub", "the environment and the hub's cache"),
+    ("network.proxy", "the environment"),
+    ("network.missing", "the environment, /sys/class/net"),
     ("network", "/sys/class/infiniband, /sys/class/net"),
     ("tools", "PATH"),
     ("python", "the Python environment"),
