@@ -10,6 +10,7 @@ pub mod model;
 pub mod engine;
 pub mod plan;
 pub mod judge;
+pub mod startup;
 pub mod check;
 pub mod render;
 pub mod fetch;
