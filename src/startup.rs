@@ -7,6 +7,9 @@ pub mod dump;
 pub mod failure;
 pub mod figures;
 pub mod lines;
+pub mod subject;
+pub mod rebuilt;
 
 pub use figures::{Figures, Rank, Run};
 pub use lines::LITERALS;
+pub use rebuilt::{Known, Rebuilt};

@@ -8,7 +8,8 @@ const LONGEST: usize = 500;
 
 /// Modules that are functions of their arguments: no files, environment, network, processes, clocks or terminals.
 const PURE: [&str; 15] = [
-    "units", "version", "hint", "catalog", "finding", "capture", "model", "engine", "plan", "judge", "startup", "check", "render", "report", "explain",
+    "units", "version", "hint", "catalog", "finding", "capture", "model", "engine", "plan", "judge", "startup", "check", "render",
+    "report", "explain",
 ];
 
 /// What no pure module may name.

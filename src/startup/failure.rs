@@ -218,3 +218,11 @@ fn is_same(left: &Failure, right: &Failure) -> bool {
         _ => false,
     }
 }
+
+/// What other processes held when an allocation failed, where torch says so.
+pub(super) fn held_by_others(run: &crate::startup::Run) -> Option<crate::units::Bytes> {
+    run.failures.iter().find_map(|failure| match failure {
+        Failure::OutOfMemory { message, .. } => message.held_by_others(),
+        _ => None,
+    })
+}

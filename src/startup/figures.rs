@@ -25,8 +25,10 @@ pub struct Rank {
     pub load_seconds: Option<f64>,
     /// "Total CPU offloaded parameters".
     pub offloaded: Option<Printed>,
-    /// What the profile run took at most beside the weights. As printed: some versions add the estimate of the graphs.
+    /// What the profile run took at most beside the weights.
     pub activation_peak: Option<Printed>,
+    /// Whether the line that prints the peak is the one with all usage, to which 0.27 and later add the estimate of the graphs.
+    pub peak_of_usage: bool,
     /// What grew outside torch while profiling.
     pub non_torch: Option<Printed>,
     /// Weights and all growth outside torch, which 0.27 and later print in one.
@@ -66,6 +68,8 @@ pub struct Run {
     pub server: bool,
     /// The arguments that were given, as far as they were printed.
     pub given: Arguments,
+    /// Whether the arguments were printed: one that is missing then has its default.
+    pub arguments_seen: bool,
     /// What the engine made of them.
     pub configuration: Configuration,
     /// Longest request, as printed apart: "Using max model len", or what auto-fit came to.

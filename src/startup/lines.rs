@@ -119,8 +119,10 @@ fn launch(run: &mut Run, seen: &Seen<'_>) -> bool {
     let text = seen.text;
     if let Some(rest) = after(text, "args: Namespace(") {
         run.given = dump::all_arguments(rest);
+        run.arguments_seen = true;
     } else if let Some(rest) = after(text, "non-default args: ") {
         run.given = dump::non_default(rest);
+        run.arguments_seen = true;
     } else if let Some(length) = seen.count_after("Using max model len ") {
         run.max_model_len = Some(length);
     } else if let Some(length) = after(text, "Auto-fit max_model_len: reduced from").and_then(|rest| after(rest, " to ")).and_then(count) {
@@ -138,6 +140,7 @@ fn launch(run: &mut Run, seen: &Seen<'_>) -> bool {
     } else if let Some(name) = after(text, "Offloader set to ") {
         run.offloader = name.split_whitespace().next().filter(|name| !name.starts_with("Noop")).map(str::to_owned);
     } else if text.contains("startup complete") || text.contains("init engine (profile") {
+        run.server |= text.contains("startup complete");
         run.serving = true;
     } else {
         return text.contains("load model") || text.contains("from scratch");
@@ -233,6 +236,7 @@ fn usage(rank: &mut Rank, text: &str, line: u64) {
     rank.weights = before(" GiB for weight,").or(rank.weights);
     rank.consumed = before(" GiB for consumed memory");
     rank.activation_peak = before(" GiB for peak activation");
+    rank.peak_of_usage = rank.activation_peak.is_some();
     rank.non_torch = before(" GiB for non-torch memory");
     rank.graphs = before(" GiB for CUDAGraph memory").or(rank.graphs);
 }
@@ -243,10 +247,16 @@ fn profile(rank: &mut Rank, seen: &Seen<'_>) {
     let at = |words: &str| seen.size_after(words);
     // 0.6: one line of `name=value`; 0.7 and 0.8: three lines; from 0.9.1 on: one line of the debug level.
     rank.total = at("total_gpu_memory=").or_else(|| at("total_gpu_memory (")).or(rank.total);
-    rank.utilization = after(text, "x gpu_memory_utilization (").or_else(|| after(text, " gpu_memory_utilization=")).and_then(decimal).or(rank.utilization);
+    rank.utilization = after(text, "x gpu_memory_utilization (")
+        .or_else(|| after(text, " gpu_memory_utilization="))
+        .and_then(decimal)
+        .or(rank.utilization);
     rank.requested = after(text, "x gpu_memory_utilization (").and_then(|rest| size(after(rest, ") = ")?, line)).or(rank.requested);
     rank.weights = at("model weights take ").or_else(|| at("; weights memory: ")).or(rank.weights);
-    rank.non_torch = at("non_torch_memory takes ").or_else(|| at("non_torch_memory=")).or_else(|| at("non-torch forward increase memory: ")).or(rank.non_torch);
+    rank.non_torch = at("non_torch_memory takes ")
+        .or_else(|| at("non_torch_memory="))
+        .or_else(|| at("non-torch forward increase memory: "))
+        .or(rank.non_torch);
     rank.activation_peak = at("activation peak memory takes ").or_else(|| at("torch peak memory increase: ")).or(rank.activation_peak);
     rank.consumed = at("total consumed (from mem_get_info): ").or(rank.consumed);
     rank.available = at("reserved for KV Cache is ").or_else(|| at("kv_cache_size=")).or(rank.available);
@@ -273,7 +283,8 @@ fn failures(run: &mut Run, seen: &Seen<'_>) -> bool {
     } else if text.contains("is less than desired GPU memory utilization") {
         too_little_free(text, line)
     } else if text.contains("Error in memory profiling") {
-        let [before, after] = ["Initial free memory ", "current free memory "].map(|words| after(text, words).and_then(|rest| size(rest, line)));
+        let [before, after] =
+            ["Initial free memory ", "current free memory "].map(|words| after(text, words).and_then(|rest| size(rest, line)));
         Some(Failure::Released { before, after, line })
     } else if text.contains("when warming up sampler with") {
         seen.count_after("warming up sampler with ").map(|requests| Failure::Sampler { requests, line })

@@ -79,6 +79,7 @@ impl Prepared {
             given: self.given.clone(),
             said: self.said.iter().cloned().chain(target_said).collect(),
             judging: super::JUDGING,
+            measured: &[],
         };
         let mut plan = make(inputs).map_err(|error| Error::hinted(&error))?;
         plan.findings.extend(self.findings.iter().cloned());

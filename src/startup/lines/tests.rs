@@ -159,7 +159,10 @@ fn what_was_asked_for() {
     assert_eq!(run.version.as_ref().map(ToString::to_string).as_deref(), Some("0.11.0"));
     assert!(run.server && !run.legacy);
     assert_eq!((run.model(), run.architecture.as_deref()), (Some("Qwen/Qwen3-8B"), Some("Qwen3ForCausalLM")));
-    assert_eq!((run.count("max-model-len"), run.count("max-num-batched-tokens"), run.count("max-num-seqs")), (Some(8192), Some(2048), None));
+    assert_eq!(
+        (run.count("max-model-len"), run.count("max-num-batched-tokens"), run.count("max-num-seqs")),
+        (Some(8192), Some(2048), None)
+    );
     assert_eq!((run.second_runner, run.offloader.as_deref()), (Some(true), Some("UVAOffloader")));
     assert_eq!(run.ranks.values().find_map(|rank| rank.offloaded).map(|printed| gib(Some(printed))), Some(33.12));
 }
@@ -235,7 +238,10 @@ fn an_allocation_fails_in_a_phase() {
         log.push('\n');
         assert_eq!(phase(&log), expected, "{log}");
     }
-    assert_eq!(phase(&format!("{start}\n{weights}\n{cache}\nCapturing CUDA graph shapes:  45%|████▍     | 30/67 [00:20<00:25,  1.45it/s]")), Phase::Capturing);
+    assert_eq!(
+        phase(&format!("{start}\n{weights}\n{cache}\nCapturing CUDA graph shapes:  45%|████▍     | 30/67 [00:20<00:25,  1.45it/s]")),
+        Phase::Capturing
+    );
 }
 
 // The sampler's own message follows the allocation that failed, and says when that was.
@@ -246,7 +252,11 @@ fn the_sampler_names_its_phase_afterwards() {
          RuntimeError: CUDA out of memory occurred when warming up sampler with 256 dummy requests. Please try lowering `max_num_seqs` or \
          `gpu_memory_utilization` when initializing the engine.",
     );
-    let phases: Vec<Phase> = run.failures.iter().filter_map(|failure| if let Failure::OutOfMemory { phase, .. } = failure { Some(*phase) } else { None }).collect();
+    let phases: Vec<Phase> = run
+        .failures
+        .iter()
+        .filter_map(|failure| if let Failure::OutOfMemory { phase, .. } = failure { Some(*phase) } else { None })
+        .collect();
     assert_eq!(phases, [Phase::WarmingUp]);
     assert!(run.failures.iter().any(|failure| matches!(failure, Failure::Sampler { requests: 256, .. })));
 }
