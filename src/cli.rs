@@ -68,6 +68,18 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
+const DIAGNOSE_EXAMPLES: &str = "\
+Examples:
+  gpudoctor diagnose serve.log
+  docker logs vllm 2>&1 | gpudoctor diagnose -
+  kubectl logs POD --previous | gpudoctor diagnose --format json -
+
+Exit codes:
+  0  nothing failed in the log
+  1  a cause was found, or something failed and its cause is not in the log
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   gpudoctor explain                                         list everything that can be explained
@@ -90,6 +102,13 @@ pub enum Command {
     /// torch and CUDA libraries fit together, and run on the driver and the card that are named.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckCommand>),
+
+    /// Find in a log why something failed
+    ///
+    /// Reads what vLLM, torch, CUDA, NCCL, Docker, Kubernetes, the kernel and others printed, of any length, and names the
+    /// cause instead of the loudest line, with the fixes that fit.
+    #[command(after_help = DIAGNOSE_EXAMPLES)]
+    Diagnose(Box<DiagnoseCommand>),
 
     /// Explain a term of the budget or a finding
     ///
@@ -158,6 +177,22 @@ pub struct CheckCommand {
     /// The mildest finding that makes the exit code 1
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Error, help_heading = "Output")]
     pub fail_on: FailOn,
+}
+
+/// `diagnose`.
+#[derive(Debug, Args)]
+pub struct DiagnoseCommand {
+    /// The log: a file, also a gzipped one; `-` or nothing reads the standard input
+    #[arg(value_name = "LOG")]
+    pub log: Option<PathBuf>,
+
+    /// Facts of your own, laid over the built-in rules: a directory of the same layout
+    #[arg(long, value_name = "DIR", help_heading = "Subject")]
+    pub rules: Option<PathBuf>,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    pub format: Format,
 }
 
 /// `explain`.

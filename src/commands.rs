@@ -9,6 +9,7 @@ use crate::cli::{Cli, Command};
 
 pub mod check;
 pub mod complete;
+pub mod diagnose;
 pub mod explain;
 pub mod output;
 pub mod plan;
@@ -30,6 +31,7 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
     let done = match &cli.command {
         Command::Plan(command) => plan::run(command),
         Command::Check(command) => check::run(command),
+        Command::Diagnose(command) => diagnose::run(command),
         Command::Explain(command) => explain::run(command),
         Command::Completions { shell } => complete::completions(*shell),
         Command::Man => complete::manual_page(),

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 500;
 
 /// Modules that are functions of their arguments: no files, environment, network, processes, clocks or terminals.
-const PURE: [&str; 15] = [
-    "units", "version", "hint", "catalog", "finding", "capture", "model", "engine", "plan", "judge", "startup", "check", "render",
-    "report", "explain",
+const PURE: [&str; 19] = [
+    "units", "version", "hint", "redact", "log", "catalog", "finding", "advice", "capture", "model", "engine", "plan", "judge", "startup",
+    "check", "diagnose", "render", "report", "explain",
 ];
 
 /// What no pure module may name.

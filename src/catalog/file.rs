@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use super::cause::Problem;
 use super::error::CatalogError;
 use super::origin::Origin;
 use super::place::Place;
@@ -41,6 +42,20 @@ impl RuleFile {
         match Place::of(path) {
             Some(place) => Ok(Self { origin: Origin::Overlay(path.into()), place, text: Text::Toml(toml) }),
             None => Err(CatalogError::Misplaced { file: path.to_path_buf() }),
+        }
+    }
+
+    /// The error of an entry at the text that is at fault, as far as the file shows where that is.
+    pub(super) fn refuse(&self, problem: &Problem) -> CatalogError {
+        let file = self.origin.path();
+        match &self.text {
+            Text::Toml(toml) => {
+                // A text of the entry may be written over several lines or with escapes: its first line is looked for.
+                let start = problem.at.lines().next().and_then(|line| toml.find(line));
+                let span = start.map_or(0..0, |start| start..start + problem.at.lines().next().map_or(0, str::len));
+                CatalogError::at(file, toml, Some(span), &problem.message)
+            }
+            Text::Json(_) => CatalogError::Inconsistent { file, entry: problem.at.clone(), problem: problem.message.clone() },
         }
     }
 

@@ -3,8 +3,10 @@
 //! The rules inside the binary are read topic by topic when they are first asked for. A user may lay files of the same
 //! layout over them; an entry of the same id then wins, and says where it came from. Nothing here reads a file.
 
+mod advice;
 mod attention;
 mod capability;
+mod cause;
 mod constant;
 mod cuda;
 mod device;
@@ -13,6 +15,7 @@ mod error;
 mod file;
 mod flag;
 mod gpu;
+pub mod literal;
 mod lookup;
 mod memory_rule;
 mod model;
@@ -31,8 +34,10 @@ mod validate;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+pub use advice::{Advice, AdvisedFix, AdvisedRisk};
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
+pub use cause::{Branch, Cause, CauseKind, Example, MemoryTopic, Need, Pattern, Root, compiled};
 pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
 pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
@@ -53,6 +58,7 @@ pub use shape::{NormType, OutputGate, QkNorm, Shape};
 pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
 
+use cause::RootFile;
 use file::RuleFile;
 use place::Place;
 
@@ -68,6 +74,8 @@ pub struct Catalog {
     torch: OnceLock<Torch>,
     devices: OnceLock<Devices>,
     quantizations: OnceLock<Quantizations>,
+    roots: OnceLock<Vec<Root>>,
+    causes: OnceLock<Vec<Cause>>,
     engines: Vec<Engine>,
 }
 
@@ -110,6 +118,8 @@ impl Catalog {
             torch: OnceLock::new(),
             devices: OnceLock::new(),
             quantizations: OnceLock::new(),
+            roots: OnceLock::new(),
+            causes: OnceLock::new(),
             engines,
         }
     }
@@ -163,6 +173,43 @@ impl Catalog {
             }
             all
         })
+    }
+
+    /// Every class of causes.
+    pub fn roots(&self) -> &[Root] {
+        self.roots.get_or_init(|| {
+            let mut roots: Vec<Root> = Vec::new();
+            for (_, file) in self.decoded::<RootFile>(&Place::Roots) {
+                overlay::merge(&mut roots, file.root, |root| root.id.clone());
+            }
+            roots
+        })
+    }
+
+    /// Every cause of failures that logs show, by id.
+    pub fn causes(&self) -> &[Cause] {
+        self.causes.get_or_init(|| {
+            let mut causes: Vec<Cause> = Vec::new();
+            for (file, mut cause) in self.decoded::<Cause>(&Place::Cause) {
+                cause.origin = file.origin.clone();
+                overlay::merge(&mut causes, [cause], |cause| cause.id.clone());
+            }
+            causes.sort_by(|a, b| a.id.cmp(&b.id));
+            causes
+        })
+    }
+
+    /// The cause of this id.
+    pub fn cause(&self, id: &str) -> Option<&Cause> {
+        self.causes().iter().find(|cause| cause.id == id)
+    }
+
+    /// The advice of this name; of several files the last counts. Only its file is read.
+    pub fn advice(&self, name: &str) -> Option<Advice> {
+        let named = |file: &&RuleFile| file.place == Place::Advice && file.origin.stem() == name;
+        let file = self.files.iter().rev().find(named)?;
+        let advice: Advice = file.decode().ok()?;
+        Some(Advice { name: name.to_owned(), origin: file.origin.clone(), ..advice })
     }
 
     /// Every engine.

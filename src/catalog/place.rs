@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, quantizations.toml";
+                                 cuda.toml, torch.toml, devices.toml, quantizations.toml, roots.toml, causes/*.toml, advice/*.toml";
 
 /// What a rule file holds, told by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub(super) enum Place {
     Torch,
     Devices,
     Quantizations,
+    Roots,
+    Cause,
+    Advice,
     Engine { name: String, part: EnginePart },
 }
 
@@ -55,10 +58,13 @@ impl Place {
             ("models", "sizes") => Some(Self::ModelSizes),
             ("models", _) => Some(Self::Models),
             ("attention", _) => Some(Self::Attention),
+            ("causes", _) => Some(Self::Cause),
+            ("advice", _) => Some(Self::Advice),
             (_, "cuda") => Some(Self::Cuda),
             (_, "torch") => Some(Self::Torch),
             (_, "devices") => Some(Self::Devices),
             (_, "quantizations") => Some(Self::Quantizations),
+            (_, "roots") => Some(Self::Roots),
             _ => None,
         }
     }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::Catalog;
+use super::advice::Advice;
 use super::attention::AttentionFamily;
+use super::cause::{Cause, RootFile};
 use super::cuda::Cuda;
 use super::device::Devices;
 use super::engine::Engine;
@@ -29,6 +31,12 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Torch => file.decode::<Torch>().map(drop),
         Place::Devices => file.decode::<Devices>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
+        Place::Roots => file.decode::<RootFile>().map(drop),
+        Place::Cause => {
+            let cause = Cause { origin: file.origin.clone(), ..file.decode::<Cause>()? };
+            cause.check().map_err(|problem| file.refuse(&problem))
+        }
+        Place::Advice => file.decode::<Advice>()?.check().map_err(|problem| file.refuse(&problem)),
         Place::Engine { part, .. } => Engine::check(file, *part),
     }
 }
@@ -39,6 +47,7 @@ pub(super) fn all(catalog: &Catalog) -> Vec<CatalogError> {
     problems.extend(catalog.files.iter().filter_map(|file| decodes(file).err()));
     gpus(catalog, &mut problems);
     models(catalog, &mut problems);
+    causes(catalog, &mut problems);
     catalog.engines().iter().for_each(|engine| self::engine(catalog, engine, &mut problems));
     problems
 }
@@ -91,6 +100,29 @@ fn models(catalog: &Catalog, problems: &mut Vec<CatalogError>) {
                 let text = format!("no quantisation scheme is called `{}`", checkpoint.scheme);
                 problems.push(problem(&size.origin, &size.name, text));
             }
+        }
+    }
+}
+
+fn causes(catalog: &Catalog, problems: &mut Vec<CatalogError>) {
+    let root = |id: &str| catalog.roots().iter().any(|root| root.id == id);
+    for cause in catalog.causes() {
+        let mut wrong = |text: String| problems.push(problem(&cause.origin, &cause.id, text));
+        if !root(&cause.root) {
+            wrong(format!("no root in roots.toml is called `{}`", cause.root));
+        }
+        for name in &cause.explains {
+            let known = name.strip_prefix("root:").map_or_else(|| catalog.cause(name).is_some(), root);
+            if !known {
+                wrong(format!("it explains `{name}`, which no file defines"));
+            }
+        }
+        for branch in cause.branch.iter().filter(|branch| catalog.cause(&branch.cause).is_none()) {
+            wrong(format!("it branches to `{}`, which no file defines", branch.cause));
+        }
+        let wants_advice = cause.kind == super::cause::CauseKind::Cause || cause.advice.is_some();
+        if wants_advice && catalog.advice(cause.advice()).is_none() {
+            wrong(format!("no file advice/{}.toml has its fixes", cause.advice()));
         }
     }
 }

@@ -1,0 +1,83 @@
+//! A cause as a report names it.
+
+use super::matches::Matched;
+use super::sightings::Sighting;
+use crate::advice;
+use crate::catalog::{Cause, CauseKind, MemoryTopic, Need};
+use crate::diagnose::fork::Context;
+use crate::finding::Fix;
+use crate::redact;
+
+/// A cause, the lines that show it and what to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// The cause, by id; `gpudoctor explain ID` has its page.
+    pub id: String,
+    /// The class that it belongs to.
+    pub root: String,
+    /// What it is, in a few words.
+    pub title: String,
+    /// Whether it is a cause, or only says that something failed.
+    pub kind: CauseKind,
+    /// How sure it is, from 0 to 1.
+    pub confidence: f64,
+    /// The lines that show it, redacted; the surest first.
+    pub lines: Vec<Sighting>,
+    /// The first line that shows it.
+    pub first: u64,
+    /// The last line that shows it.
+    pub last: u64,
+    /// How many lines show it.
+    pub count: u64,
+    /// What happened, with the figures of the log.
+    pub message: Option<String>,
+    /// What to do, best first.
+    pub fixes: Vec<Fix>,
+    /// What would make it sure.
+    pub needs: Vec<Need>,
+    /// What decides between this cause and others that print the same text.
+    pub question: Option<Question>,
+    /// Ids of what else was seen and follows from it.
+    pub explains: Vec<String>,
+    /// What to look for in the rest of the log; of wrappers and consequences.
+    pub look_for: Option<String>,
+    /// The part of the memory arithmetic that answers it with figures.
+    pub memory: Option<MemoryTopic>,
+}
+
+/// A question that decides, and the command that answers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The question.
+    pub text: String,
+    /// The command.
+    pub command: Option<String>,
+}
+
+impl Named {
+    /// `cause`, shown by the lines of `matched`, which may be those of a fork.
+    pub(super) fn new(cause: &Cause, matched: &Matched<'_>, confidence: f64, context: &Context<'_>) -> Self {
+        let captures = minijinja::Value::from_iter(matched.captures.iter().map(|(name, value)| (name.clone(), redact::line(value))));
+        let messages = cause.messages.iter().chain(&matched.cause.messages);
+        let with_log = minijinja::context! { log => captures.clone(), ..context.facts.clone() };
+        let lines = matched.lines.iter().map(|line| Sighting { text: redact::line(&line.text).into_owned(), ..line.clone() });
+        Self {
+            id: cause.id.clone(),
+            root: cause.root.clone(),
+            title: advice::filled(&cause.title, &captures).unwrap_or_else(|| cause.title.clone()),
+            kind: cause.kind,
+            confidence,
+            lines: lines.collect(),
+            first: matched.first,
+            last: matched.last,
+            count: matched.count,
+            message: messages.filter_map(|message| advice::filled(message, &captures)).next(),
+            fixes: context.catalog.advice(cause.advice()).map(|found| advice::fixes(&found, &with_log)).unwrap_or_default(),
+            needs: cause.needs.clone(),
+            question: None,
+            explains: Vec::new(),
+            look_for: cause.look_for.clone(),
+            memory: cause.memory,
+        }
+    }
+}
