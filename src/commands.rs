@@ -11,6 +11,7 @@ pub mod check;
 pub mod complete;
 pub mod diagnose;
 pub mod explain;
+pub mod measured;
 pub mod output;
 pub mod plan;
 

@@ -7,7 +7,7 @@ use crate::startup::printed::Printed;
 const MOST_FAILURES: usize = 64;
 
 /// How far a start had come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Nothing of a start was seen before.
     Unknown,

@@ -20,6 +20,7 @@ use crate::plan::pieces::PieceCache;
 use crate::plan::release::{Chosen, choose};
 use crate::plan::request::EngineRequest;
 use crate::plan::sharding::stages;
+use crate::plan::variant::as_checkpoint;
 use crate::startup::figures::{Rank, Run};
 use crate::startup::subject;
 use crate::units::Bytes;
@@ -80,6 +81,7 @@ impl<'a> Rebuilt<'a> {
             return Err("a draft model speculates, whose weights and cache are not computed here".to_owned());
         }
         let model = known.model.clone().or_else(|| subject::catalogued(run, known.catalog));
+        let model = model.map(|model| as_quantised(model, run, known.catalog));
         let model = model.ok_or_else(|| match run.model() {
             Some(name) => format!("`{name}` is not in the catalogue; `--model DIR` names its folder or its hub id"),
             None => "the log does not name the model; `--model` does".to_owned(),
@@ -125,6 +127,16 @@ impl<'a> Rebuilt<'a> {
             args.set(flag, value.clone());
         }
         evaluate(&args, &self.setting(&self.env, &self.measured))
+    }
+
+    /// The launch divided among `cards` such cards.
+    pub fn on_more_cards(&self, cards: u64) -> Evaluation {
+        let mut args = self.args.clone();
+        args.set("tensor-parallel-size", cards);
+        let pipeline = args.count("pipeline-parallel-size").unwrap_or(1);
+        let devices = Devices { count: self.devices.count.max(cards * pipeline), ..self.devices.clone() };
+        let setting = self.setting(&self.env, &[]);
+        evaluate(&args, &Setting { devices: &devices, ..setting })
     }
 
     /// The launch with the model runner that honours offload.
@@ -311,6 +323,23 @@ fn arguments(run: &Run, model: &ModelSpec, chosen: &Chosen<'_>, era: &Era, assum
         }
     }
     (args, known)
+}
+
+/// A 16-bit entry of the catalogue as the 4-bit checkpoint that the engine found: these methods read checkpoints only.
+fn as_quantised(model: ModelSpec, run: &Run, catalog: &Catalog) -> ModelSpec {
+    let method = run.configuration.effective.text("quantization").or_else(|| run.given.text("quantization")).unwrap_or_default();
+    let scheme = ["awq", "gptq"].into_iter().find(|scheme| method.starts_with(scheme));
+    match scheme.filter(|_| model.quantization.is_none()) {
+        Some(scheme) => {
+            let id = model.id.clone();
+            let mut model = as_checkpoint(&model, scheme, catalog);
+            model.assumed = vec![format!(
+                "the {method} checkpoint of {id} is taken to be in 4 bits, in groups of 128; `--model DIR` reads its headers"
+            )];
+            model
+        }
+        None => model,
+    }
 }
 
 /// A checkpoint's own quantisation needs no flag; another is applied while loading.
