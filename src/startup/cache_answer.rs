@@ -12,7 +12,7 @@ use crate::units::{Bytes, thousands};
 pub(super) fn nothing_left(case: &Case<'_>) -> Answer {
     let mut answer = Answer::default();
     what_was(case, &mut answer);
-    let left = case.run.tightest().and_then(|rank| rank.available);
+    let left = case.run.available();
     if let Some(short) = left.and_then(Printed::shortage) {
         answer.statements.push(format!("{short} were missing before the first block of the cache"));
     }
@@ -75,7 +75,7 @@ pub(super) fn too_few_tokens(case: &Case<'_>, length: u64, tokens: u64) -> Answe
     answer.statements.push(format!("one request may have {length} tokens, and the KV cache holds {tokens}"));
     what_was(case, &mut answer);
     answer.changes.push(Change::bare("max-model-len", tokens).noting("all that the cache holds, for one request at a time"));
-    let left = case.run.tightest().and_then(|rank| rank.available?.size());
+    let left = case.run.available().and_then(Printed::size);
     if let Some(left) = left.filter(|_| tokens > 0) {
         let missing = Bytes::from_f64(left.0 as f64 / tokens as f64 * length.saturating_sub(tokens) as f64);
         answer.changes.extend(raised(case, missing).map(|share| {

@@ -232,6 +232,17 @@ impl Run {
         self.configuration.effective.text("model").or_else(|| self.given.text("model"))
     }
 
+    /// What was left for the cache: as a worker printed it, or as the engine refused it.
+    pub fn available(&self) -> Option<Printed> {
+        let refused = || {
+            self.failures.iter().find_map(|failure| match failure {
+                Failure::RequestTooLong { have, .. } => Some(*have),
+                _ => None,
+            })
+        };
+        self.tightest().and_then(|rank| rank.available).or_else(refused)
+    }
+
     /// What other processes held when the engine came, beyond what its own context explains. `None` where the log lacks a figure.
     pub fn held_by_others(&self, context: Bytes) -> Option<Bytes> {
         let (total, free) = (self.total()?.size()?, self.free_at_start()?.size()?);

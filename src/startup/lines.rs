@@ -32,6 +32,7 @@ pub const LITERALS: &[&str] = &[
     "raph capturing finished",
     "Free memory on device",
     "for the cache blocks",
+    "serve even a single token",
     "max seq len",
     "max model len",
     "auto-fit max_model_len",
@@ -270,9 +271,9 @@ fn profile(rank: &mut Rank, seen: &Seen<'_>) {
 fn failures(run: &mut Run, seen: &Seen<'_>) -> bool {
     let (text, line) = (seen.text, seen.line);
     // A log can quote the source of the exception beside the exception: only the sentence with its figures counts.
-    let failure = if text.contains("No available memory for the cache blocks") {
+    let failure = if text.contains("No available memory for the cache blocks. Try") {
         Some(Failure::NothingLeft { line })
-    } else if text.contains("Cannot auto-fit max_model_len") {
+    } else if text.contains("to serve even a single token") {
         Some(Failure::NothingFits { line })
     } else if text.contains("GiB KV cache is needed") {
         request_too_long(text, line)

@@ -271,16 +271,16 @@ impl<'a> Rebuilt<'a> {
         // Where the card's total is not known to the byte, its product is not better than what was printed.
         let requested = if self.devices.cuda_total == self.devices.cuda_total_high { requested } else { rank.requested?.band() };
         let weights = rank.weights?.band();
-        let short = rank.available.and_then(|printed| printed.shortage()).unwrap_or(Bytes::ZERO);
-        let cache = self.cache(run, rank, evaluation)?;
+        let short = run.available().and_then(|printed| printed.shortage()).unwrap_or(Bytes::ZERO);
+        let cache = self.cache(run, evaluation)?;
         let taken = cache + weights + estimate.unwrap_or_default();
         let expected = (requested.expected + short).checked_sub(taken.expected)?;
         Some(Band { low: (requested.low + short) - taken.high, expected, high: (requested.high + short) - taken.low })
     }
 
     /// The cache's size: as printed, or from its tokens, which leave up to a block over.
-    pub fn cache(&self, run: &Run, rank: &Rank, evaluation: &Evaluation) -> Option<Band> {
-        if let Some(printed) = rank.available {
+    pub fn cache(&self, run: &Run, evaluation: &Evaluation) -> Option<Band> {
+        if let Some(printed) = run.available() {
             return Some(printed.band());
         }
         let layout = self.layout(&evaluation.launch)?;
@@ -354,7 +354,9 @@ fn quantization(run: &Run, model: &ModelSpec, args: &mut Arguments) {
 /// The environment that the log shows.
 fn environment(run: &Run, era: &Era) -> IndexMap<String, String> {
     let mut env = IndexMap::new();
-    if let Some(second) = run.second_runner.filter(|_| era.v2_runner != RunnerRule::Never) {
+    // Where only the first runner installs an offloader, one that was installed tells the runner.
+    let first = (run.offloader.is_some() && !era.v2_runner_offloads).then_some(false);
+    if let Some(second) = run.second_runner.or(first).filter(|_| era.v2_runner != RunnerRule::Never) {
         env.insert(RUNNER.to_owned(), if second { "1" } else { "0" }.to_owned());
     }
     if run.graphs_subtracted == Some(false) {

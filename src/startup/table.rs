@@ -86,7 +86,7 @@ pub(super) fn rows(run: &Run, rebuilt: Option<&Rebuilt<'_>>) -> Vec<Row> {
     let rest = measured.and_then(|measured| measured.rest).map(|band| (band.expected.0 as i64, Basis::Derived));
     let graphs = rank.graphs.map(|printed| (printed.bytes, Basis::Printed)).or_else(|| no_graphs(run, evaluation.as_ref()));
     let context = context(run, rank);
-    let cache = rank.available.map(|printed| (printed.bytes, Basis::Printed)).or_else(|| cache(run, rank, rebuilt, evaluation.as_ref()));
+    let cache = run.available().map(|printed| (printed.bytes, Basis::Printed)).or_else(|| cache(run, rebuilt, evaluation.as_ref()));
     let weights = rank.weights.map(|printed| (printed.bytes, Basis::Printed));
     let row = |name: TermName, actual| row(name, actual, evaluation.as_ref());
     let mut rows = vec![row(TermName::Weights, weights), row(TermName::ActivationPeak, peak), row(TermName::NonTorch, non_torch)];
@@ -136,8 +136,8 @@ fn context(run: &Run, rank: &Rank) -> Option<(i64, Basis)> {
 }
 
 /// The cache by its tokens, where its size is not printed.
-fn cache(run: &Run, rank: &Rank, rebuilt: Option<&Rebuilt<'_>>, evaluation: Option<&Evaluation>) -> Option<(i64, Basis)> {
-    let band = rebuilt?.cache(run, rank, evaluation?)?;
+fn cache(run: &Run, rebuilt: Option<&Rebuilt<'_>>, evaluation: Option<&Evaluation>) -> Option<(i64, Basis)> {
+    let band = rebuilt?.cache(run, evaluation?)?;
     Some((i64::try_from(band.expected.0).ok()?, Basis::Derived))
 }
 

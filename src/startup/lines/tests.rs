@@ -187,6 +187,11 @@ fn refusals_in_the_words_of_each_generation() {
     ] {
         assert_eq!(failure(text), Failure::NothingLeft { line: 1 });
     }
+    let source = "ERROR 01-02 03:04:05 [core.py:396]     raise ValueError(\"No available memory for the cache blocks. \"";
+    assert!(
+        read(&format!("{source}\nModel loading took 1.0 GiB and 1 seconds")).failures.is_empty(),
+        "the program's own source is no message"
+    );
     let of_0_8_5 = "ValueError: To serve at least one request with the models's max seq len (40960), (5.62 GiB KV cache is needed, which is larger than \
                     the available KV cache memory (2.46 GiB). Based on the available memory,  Try increasing `gpu_memory_utilization` or decreasing \
                     `max_model_len` when initializing the engine.";
