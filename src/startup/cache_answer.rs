@@ -1,7 +1,5 @@
 //! Answers where the KV cache is too small, or nothing is left for it.
 
-use serde_json::json;
-
 use crate::plan::budget::TermName;
 use crate::startup::answer::{Answer, Case};
 use crate::startup::printed::Printed;
@@ -114,7 +112,7 @@ fn more(case: &Case<'_>) -> Option<Change> {
     let least = solve::more_utilization(rebuilt)?;
     let most = solve::most_utilization(rebuilt);
     Some(match most {
-        Some((share, all)) if least.settings.first().is_none_or(|(_, value)| *value != json!(share).to_string()) => {
+        Some((share, all)) if least.settings.first().is_none_or(|(_, value)| value.parse() != Ok(share)) => {
             let tokens = all.cache.map_or(0, |cache| cache.tokens);
             least.noting(format!("at least; up to {share:.2} on this card, for {} tokens", thousands(tokens)))
         }

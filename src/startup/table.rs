@@ -93,7 +93,7 @@ pub(super) fn rows(run: &Run, rebuilt: Option<&Rebuilt<'_>>) -> Vec<Row> {
     if let Some(rest) = rest {
         rows.push(Row {
             subject: Subject::Rest,
-            predicted: evaluation.as_ref().map(|evaluation| sum_of_rest(evaluation)),
+            predicted: evaluation.as_ref().map(sum_of_rest),
             actual: Some(rest),
             inside_requested: true,
             note: "requested − weights − cache: the log has only the sum".to_owned(),
