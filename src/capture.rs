@@ -1,11 +1,23 @@
-//! What was read of an image, as plain values: everything after it is a function of them.
+//! What was read of a machine and of an image, as plain values: everything after it is a function of them.
 
+pub mod call;
+pub mod cuda;
+pub mod host;
 pub mod metadata;
+pub mod nvml;
+pub mod place;
+pub mod record;
+pub mod tool;
+
+pub use record::{Capture, CaptureError};
+
+use serde::{Deserialize, Serialize};
 
 use crate::capture::metadata::Metadata;
 
 /// What was read of an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Image {
     /// Its Python environments; the one that a shell would use comes first.
     pub environments: Vec<Environment>,
@@ -18,7 +30,8 @@ pub struct Image {
 }
 
 /// What one interpreter imports from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Environment {
     /// Its directory: `/opt/venv`, `/usr`.
     pub root: String,
@@ -35,7 +48,8 @@ pub struct Environment {
 }
 
 /// What installs packages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Installer {
     /// pip, or unknown.
     #[default]
@@ -45,7 +59,8 @@ pub enum Installer {
 }
 
 /// One installed package.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Package {
     /// Its name, normalised: lower case, with hyphens.
     pub name: String,
@@ -60,7 +75,8 @@ pub struct Package {
 }
 
 /// What `torch/version.py` says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct TorchBuild {
     /// The file.
     pub place: String,
@@ -73,7 +89,8 @@ pub struct TorchBuild {
 }
 
 /// An assignment in `version.py`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Setting {
     /// It is not there, or not readable.
     #[default]
@@ -95,7 +112,8 @@ impl Setting {
 }
 
 /// The C library.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Glibc {
     /// Its version, `2.36`.
     pub version: String,
@@ -104,7 +122,8 @@ pub struct Glibc {
 }
 
 /// Something that is there and could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unreadable {
     /// The path.
     pub place: String,
@@ -162,6 +181,18 @@ mod tests {
                     debug = False\ncuda: Optional[str] = '13.0'\ngit_version = 'x'\nhip: Optional[str] = None\n";
         let build = TorchBuild::parse(String::new(), text);
         assert_eq!((build.version.as_deref(), build.cuda.text(), build.hip), (Some("2.11.0+cu130"), Some("13.0"), Setting::Nothing));
+    }
+
+    // A capture is a file: what is written is read back, and a key of another version is an error.
+    #[test]
+    fn an_image_survives_its_file() {
+        let torches =
+            vec![TorchBuild { version: Some("2.11.0+cu130".to_owned()), cuda: Setting::Text("13.0".to_owned()), ..TorchBuild::default() }];
+        let environment = Environment { root: "/opt/venv".to_owned(), torches, ..Environment::default() };
+        let image = Image { environments: vec![environment], ..Image::default() };
+        let text = serde_json::to_string(&image).expect("JSON");
+        assert_eq!(serde_json::from_str::<Image>(&text).expect("an image"), image);
+        assert!(serde_json::from_str::<Image>(r#"{"environments":[],"wheels":[]}"#).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod units;
 pub mod version;
 pub mod hint;
+pub mod reading;
 pub mod redact;
 pub mod log;
 pub mod catalog;

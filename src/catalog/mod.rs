@@ -26,7 +26,9 @@ mod place;
 mod quantization;
 mod quirk;
 mod release;
+mod row;
 mod shape;
+mod sign;
 mod timeline;
 mod torch;
 mod validate;
@@ -55,6 +57,7 @@ pub use quantization::{GgmlType, Method, MethodSpan, Nested, Quantizations, Resi
 pub use quirk::{Host, OffloadBackend, Quirk, QuirkCondition, QuirkEffect, Runner, RunnerRule};
 pub use release::{Release, ReleaseFile, Resolved, UnsupportedVersion};
 pub use shape::{NormType, OutputGate, QkNorm, Shape};
+pub use sign::{Sign, Signs};
 pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
 
@@ -76,6 +79,7 @@ pub struct Catalog {
     quantizations: OnceLock<Quantizations>,
     roots: OnceLock<Vec<Root>>,
     causes: OnceLock<Vec<Cause>>,
+    signs: OnceLock<Signs>,
     engines: Vec<Engine>,
 }
 
@@ -120,6 +124,7 @@ impl Catalog {
             quantizations: OnceLock::new(),
             roots: OnceLock::new(),
             causes: OnceLock::new(),
+            signs: OnceLock::new(),
             engines,
         }
     }
@@ -197,6 +202,11 @@ impl Catalog {
             causes.sort_by(|a, b| a.id.cmp(&b.id));
             causes
         })
+    }
+
+    /// What shows that a program got ready, or that something failed.
+    pub fn signs(&self) -> &Signs {
+        self.signs.get_or_init(|| self.folded(&Place::Signs, overlay::merge_signs))
     }
 
     /// The cause of this id.

@@ -4,6 +4,7 @@ use super::cuda::Cuda;
 use super::device::Devices;
 use super::memory_rule::MemoryRules;
 use super::quantization::Quantizations;
+use super::sign::Signs;
 use super::torch::Torch;
 
 /// Adds `rows` to `all`; a row whose key is there already takes the place of the old one.
@@ -46,6 +47,12 @@ pub(super) fn merge_devices(all: &mut Devices, over: Devices) {
 pub(super) fn merge_quantizations(all: &mut Quantizations, over: Quantizations) {
     merge(&mut all.scheme, over.scheme, |row| row.id.clone());
     merge(&mut all.ggml_type, over.ggml_type, |row| row.name.clone());
+}
+
+/// Lays `over` over `all`, row by row.
+pub(super) fn merge_signs(all: &mut Signs, over: Signs) {
+    merge(&mut all.ready, over.ready, |row| row.regex.clone());
+    merge(&mut all.failure, over.failure, |row| row.regex.clone());
 }
 
 /// Lays `over` over `all`: its rows come behind, and the last row that holds for a version counts.

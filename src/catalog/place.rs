@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, quantizations.toml, roots.toml, causes/*.toml, advice/*.toml";
+                                 cuda.toml, torch.toml, devices.toml, quantizations.toml, roots.toml, signs.toml, causes/*.toml, advice/*.toml";
 
 /// What a rule file holds, told by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(super) enum Place {
     Devices,
     Quantizations,
     Roots,
+    Signs,
     Cause,
     Advice,
     Engine { name: String, part: EnginePart },
@@ -64,6 +65,7 @@ impl Place {
             (_, "torch") => Some(Self::Torch),
             (_, "devices") => Some(Self::Devices),
             (_, "quantizations") => Some(Self::Quantizations),
+            (_, "signs") => Some(Self::Signs),
             (_, "roots") => Some(Self::Roots),
             _ => None,
         }

@@ -17,6 +17,7 @@ use super::names::fold;
 use super::origin::Origin;
 use super::place::Place;
 use super::quantization::Quantizations;
+use super::sign::Signs;
 use super::torch::Torch;
 use crate::version::Version;
 
@@ -32,6 +33,7 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Devices => file.decode::<Devices>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
         Place::Roots => file.decode::<RootFile>().map(drop),
+        Place::Signs => file.decode::<Signs>()?.check().map_err(|problem| file.refuse(&problem)),
         Place::Cause => {
             let cause = Cause { origin: file.origin.clone(), ..file.decode::<Cause>()? };
             cause.check().map_err(|problem| file.refuse(&problem))
@@ -147,7 +149,7 @@ fn engine(catalog: &Catalog, engine: &Engine, problems: &mut Vec<CatalogError>) 
             problems.push(problem(&quirk.origin, &quirk.id, format!("{} {version} is not a known release", engine.name())));
         }
         for name in quirk.when.flag.iter().chain(quirk.fix_flags.keys()) {
-            if !engine.flags().iter().any(|flag| flag.name == *name) {
+            if !engine.flags().any(|flag| flag.name == *name) {
                 problems.push(problem(&quirk.origin, &quirk.id, format!("no flag is called `{name}`")));
             }
         }
@@ -160,7 +162,7 @@ fn engine(catalog: &Catalog, engine: &Engine, problems: &mut Vec<CatalogError>) 
     }
     for flag in engine.flags() {
         for name in &flag.replaced_by {
-            if !engine.flags().iter().any(|other| other.name == *name) {
+            if !engine.flags().any(|other| other.name == *name) {
                 problems.push(problem(&flag.origin, &flag.name, format!("no flag is called `{name}`, which is said to replace it")));
             }
         }
