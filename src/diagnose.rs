@@ -2,6 +2,7 @@
 //!
 //! [`Examiner`] sees the lines one by one and keeps what matched, in bounded memory; [`Examiner::finish`] ranks it.
 
+mod arithmetic;
 mod fork;
 mod matches;
 mod named;
@@ -12,12 +13,14 @@ mod signs;
 
 use minijinja::Value;
 
+pub use arithmetic::Arithmetic;
 pub use named::{Consequence, Named, Question};
 pub use sightings::Sighting;
 pub use signs::Outcome;
 
 use crate::catalog::Catalog;
 use crate::log::Line;
+use crate::startup::{self, Figures};
 use probes::Probes;
 use sightings::Sightings;
 
@@ -72,15 +75,16 @@ pub struct Examiner<'c> {
     catalog: &'c Catalog,
     probes: Probes<'c>,
     sightings: Sightings,
+    figures: Figures,
     lines: u64,
 }
 
 impl<'c> Examiner<'c> {
     /// An examiner that knows the causes of `catalog`.
     pub fn new(catalog: &'c Catalog) -> Self {
-        let probes = Probes::new(catalog.causes(), catalog.signs().expressions());
+        let probes = Probes::new(catalog.causes(), catalog.signs().expressions(), startup::LITERALS);
         let sightings = Sightings::new(&probes);
-        Self { catalog, probes, sightings, lines: 0 }
+        Self { catalog, probes, sightings, figures: Figures::default(), lines: 0 }
     }
 
     /// Whether a line of these bytes could show anything. What is not wanted need not be cleaned.
@@ -92,6 +96,12 @@ impl<'c> Examiner<'c> {
     pub fn observe(&mut self, line: &Line) {
         self.lines = self.lines.max(line.number);
         self.sightings.observe(line, &self.probes);
+        self.figures.observe(line.number, process(line).as_deref(), &line.text);
+    }
+
+    /// The figures of starts that were seen so far.
+    pub fn take_figures(&mut self) -> Figures {
+        std::mem::take(&mut self.figures)
     }
 
     /// The diagnosis. `facts` are those of the machine, as `if_fact` of rules and `when` of advice name them; an empty map
@@ -101,5 +111,15 @@ impl<'c> Examiner<'c> {
         let context = fork::Context { catalog: self.catalog, probes: &self.probes, sightings: &self.sightings, facts };
         let outcome = Outcome::new(self.catalog.signs(), &self.probes, &self.sightings);
         rank::rank(matched, outcome, &context, lines.max(self.lines))
+    }
+}
+
+/// The process that printed a line, by name and id.
+fn process(line: &Line) -> Option<String> {
+    let name = line.source.process.as_deref().unwrap_or_default();
+    let rank = line.source.rank.map_or_else(String::new, |rank| format!(" rank={rank}"));
+    match line.source.pid {
+        Some(pid) => Some(format!("{name}{rank} pid={pid}")),
+        None => (!name.is_empty()).then(|| format!("{name}{rank}")),
     }
 }

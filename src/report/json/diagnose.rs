@@ -57,6 +57,8 @@ pub struct Cause {
     pub count: u64,
     /// What to do, best first.
     pub fixes: Vec<Fix>,
+    /// What its figures say, and what to set: only of failures of memory.
+    pub answer: Option<Answer>,
     /// What would make it sure.
     pub needs: Vec<Need>,
     /// What decides between this cause and others that print the same text.
@@ -134,6 +136,7 @@ impl From<&Named> for Cause {
             last_line: named.last,
             count: named.count,
             fixes: named.fixes.iter().map(Fix::from).collect(),
+            answer: None,
             needs: named.needs.iter().map(|need| Need { fact: need.fact.clone(), command: need.command.clone() }).collect(),
             question: question.map(|diagnose::Question { text, command }| Question { text: text.clone(), command: command.clone() }),
             explains: named.explains.iter().map(|consequence| consequence.id.clone()).collect(),
@@ -155,7 +158,7 @@ const fn kind(kind: CauseKind) -> &'static str {
 ///
 /// # Errors
 /// When the report has no JSON form.
-pub fn render(diagnosis: &Diagnosis, exit_code: u8) -> Result<String, serde_json::Error> {
+pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic, exit_code: u8) -> Result<String, serde_json::Error> {
     let report = DiagnoseReport {
         schema: SCHEMA,
         exit_code,
