@@ -110,7 +110,7 @@ pub enum Command {
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseCommand>),
 
-    /// Explain a term of the budget or a finding
+    /// Explain a term of the budget, a finding or a cause
     ///
     /// Prints what it means, how it is computed and where that was read. With --model and devices, adds the figures of
     /// that plan.
@@ -186,6 +186,26 @@ pub struct DiagnoseCommand {
     #[arg(value_name = "LOG")]
     pub log: Option<PathBuf>,
 
+    /// The model of the log, for its memory: a directory, file, hub id or catalogue name; else as the log names it
+    #[arg(long, short, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
+    pub model: Option<String>,
+
+    /// The card of the log, for its memory, such as h100 or "rtx 3060"; else by the total that the log shows
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
+    pub gpu: Option<String>,
+
+    /// How many of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), default_value_t = 1, help_heading = "Memory")]
+    pub gpus: u64,
+
+    /// Leave hubs alone when reading --model
+    #[arg(long, help_heading = "Memory")]
+    pub offline: bool,
+
+    /// Keep the terms that a healthy start printed: plans for the same model, card, engine and settings then use them
+    #[arg(long, help_heading = "Memory")]
+    pub save: bool,
+
     /// Facts of your own, laid over the built-in rules: a directory of the same layout
     #[arg(long, value_name = "DIR", help_heading = "Subject")]
     pub rules: Option<PathBuf>,
@@ -198,7 +218,7 @@ pub struct DiagnoseCommand {
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainCommand {
-    /// A term of the budget, such as `kv_cache`, or the id of a finding, such as `flag-removed`
+    /// A term of the budget, such as `kv_cache`, or the id of a finding, a cause or a class of causes, such as `flag-removed`
     #[arg(value_name = "TERM|ID")]
     pub word: Option<String>,
 

@@ -33,11 +33,7 @@ struct Probe<'c> {
 impl<'c> Probes<'c> {
     /// The expressions of `causes`, and those of `others`, which belong to no cause. Lines with one of the texts `wanted` are
     /// let through as well.
-    pub(super) fn new(
-        causes: impl IntoIterator<Item = &'c Cause>,
-        others: impl IntoIterator<Item = &'c str>,
-        wanted: &[&str],
-    ) -> Self {
+    pub(super) fn new(causes: impl IntoIterator<Item = &'c Cause>, others: impl IntoIterator<Item = &'c str>, wanted: &[&str]) -> Self {
         let mut by_text = HashMap::new();
         let mut probes: Vec<Probe<'c>> = Vec::new();
         let mut texts: Vec<String> = Vec::new();

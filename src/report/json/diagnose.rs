@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::catalog::CauseKind;
-use crate::diagnose::{self, Diagnosis, Named, Sighting};
+use crate::diagnose::{self, Arithmetic, Diagnosis, Named, Sighting};
 use crate::report::json::finding::Fix;
+use crate::report::json::startup::{Answer, Startup};
 
 /// The contract's name and version.
 pub const SCHEMA: &str = "gpudoctor.diagnose/1";
@@ -30,6 +31,8 @@ pub struct DiagnoseReport {
     pub wrappers: Vec<Cause>,
     /// The first and the last lines that look like failures, whether or not a cause is known for them.
     pub failures: Vec<Line>,
+    /// The last start of an engine: its own figures, beside what a plan predicts.
+    pub startup: Option<Startup>,
 }
 
 /// One cause.
@@ -165,9 +168,14 @@ pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic, exit_code: u8) -> 
         verdict: diagnosis.verdict.name(),
         lines: diagnosis.lines,
         ready_line: diagnosis.outcome.ready,
-        causes: diagnosis.causes.iter().map(Cause::from).collect(),
+        causes: diagnosis
+            .causes
+            .iter()
+            .map(|named| Cause { answer: arithmetic.answer(&named.id).map(Answer::from), ..Cause::from(named) })
+            .collect(),
         wrappers: diagnosis.wrappers.iter().map(Cause::from).collect(),
         failures: diagnosis.outcome.failures.iter().map(Line::from).collect(),
+        startup: arithmetic.summary.as_ref().map(Startup::from),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }
