@@ -270,6 +270,26 @@ pub struct DiagnoseCommand {
     #[arg(value_name = "LOG")]
     pub log: Option<PathBuf>,
 
+    /// The model of the log, for its memory: a directory, file, hub id or catalogue name; else as the log names it
+    #[arg(long, short, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
+    pub model: Option<String>,
+
+    /// The card of the log, for its memory, such as h100 or "rtx 3060"; else by the total that the log shows
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
+    pub gpu: Option<String>,
+
+    /// How many of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), default_value_t = 1, help_heading = "Memory")]
+    pub gpus: u64,
+
+    /// Leave hubs alone when reading --model
+    #[arg(long, help_heading = "Memory")]
+    pub offline: bool,
+
+    /// Keep the terms that a healthy start printed: plans for the same model, card, engine and settings then use them
+    #[arg(long, help_heading = "Memory")]
+    pub save: bool,
+
     /// Facts of your own, laid over the built-in rules: a directory of the same layout
     #[arg(long, value_name = "DIR", help_heading = "Subject")]
     pub rules: Option<PathBuf>,

@@ -18,6 +18,7 @@ pub mod plan;
 pub mod judge;
 pub mod facts;
 pub mod pick;
+pub mod startup;
 pub mod check;
 pub mod diagnose;
 pub mod render;

@@ -17,6 +17,7 @@ pub mod layout;
 pub mod markdown;
 #[cfg(test)]
 mod sample;
+pub mod startup;
 pub mod style;
 pub mod text;
 pub mod verdict;

@@ -5,3 +5,4 @@ pub mod check;
 pub mod diagnose;
 pub mod finding;
 pub mod plan;
+pub mod startup;

@@ -6,6 +6,7 @@ use crate::report::layout::gib;
 use crate::report::{View, command, verdict};
 
 pub mod diagnose;
+mod startup;
 
 /// The report. Ends with a line break.
 pub fn render(plan: &Plan, view: &View) -> String {
