@@ -69,10 +69,11 @@ pub fn index(quirks: &[Quirk], roots: &[Root]) -> String {
         lines.collect::<Vec<_>>().join("\n")
     };
     let terms = format!("{}\n{}\n", style::heading("Terms of the budget"), list(&pages::TERMS));
+    let startup = format!("{}\n{}\n", style::heading("Starts of an engine"), list(&pages::STARTUP));
     let findings = format!("{}\n{}\n", style::heading("Findings"), list(&pages::FINDINGS));
     let quirks: Vec<String> = quirks.iter().map(|quirk| format!("  {}", quirk.id)).collect();
     let roots = cause::roots(roots);
-    format!("{terms}\n{findings}\n{roots}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
+    format!("{terms}\n{startup}\n{findings}\n{roots}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
 }
 
 /// What a plan has for a term: its size, its parts, its formula and what went in. `None` where the plan has no such term.
