@@ -1,11 +1,29 @@
-//! What was read of an image, as plain values: everything after it is a function of them.
+//! What was read of a machine and of an image, as plain values: everything after it is a function of them.
 
+pub mod call;
+pub mod cuda;
+pub mod host;
+pub mod library;
 pub mod metadata;
+pub mod nvml;
+pub mod place;
+pub mod python;
+pub mod record;
+pub mod redact;
+pub mod tool;
+pub mod variable;
 
+pub use record::{Capture, CaptureError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::library::{Library, Load, Unmet};
 use crate::capture::metadata::Metadata;
+use crate::capture::python::{Conda, Overlay, Source};
 
 /// What was read of an image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Image {
     /// Its Python environments; the one that a shell would use comes first.
     pub environments: Vec<Environment>,
@@ -18,7 +36,8 @@ pub struct Image {
 }
 
 /// What one interpreter imports from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Environment {
     /// Its directory: `/opt/venv`, `/usr`.
     pub root: String,
@@ -32,10 +51,25 @@ pub struct Environment {
     pub packages: Vec<Package>,
     /// The PyTorch packages that can be imported, in the order of `sites`; the first one is.
     pub torches: Vec<TorchBuild>,
+    /// Whether it is a virtual environment, which a user's own packages stay out of.
+    pub is_virtual: bool,
+    /// What conda knows of it.
+    pub conda: Option<Conda>,
+    /// Directories that are searched before it.
+    pub overlays: Vec<Overlay>,
+    /// The libraries of PyTorch and of extensions.
+    pub libraries: Vec<Library>,
+    /// The libraries of CUDA, C++ and C that a program with all of them would load, in that order.
+    pub loads: Vec<Load>,
+    /// What these need of each other and do not find.
+    pub unmet: Vec<Unmet>,
+    /// What importing it said, where that was asked for.
+    pub imports: Vec<Import>,
 }
 
 /// What installs packages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Installer {
     /// pip, or unknown.
     #[default]
@@ -45,7 +79,8 @@ pub enum Installer {
 }
 
 /// One installed package.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Package {
     /// Its name, normalised: lower case, with hyphens.
     pub name: String,
@@ -57,10 +92,15 @@ pub struct Package {
     pub metadata: Metadata,
     /// The tags of its wheel: `cp38-abi3-manylinux_2_28_x86_64`.
     pub tags: Vec<String>,
+    /// What installed it: `pip`, `uv`, `conda`.
+    pub installer: Option<String>,
+    /// Where it came from, if not from an index.
+    pub source: Option<Source>,
 }
 
 /// What `torch/version.py` says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct TorchBuild {
     /// The file.
     pub place: String,
@@ -70,10 +110,13 @@ pub struct TorchBuild {
     pub cuda: Setting,
     /// The ROCm that it was built with.
     pub hip: Setting,
+    /// Whether it is built with the C++11 ABI, where its library tells.
+    pub cxx11_abi: Option<bool>,
 }
 
 /// An assignment in `version.py`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Setting {
     /// It is not there, or not readable.
     #[default]
@@ -94,8 +137,42 @@ impl Setting {
     }
 }
 
+/// What importing a module in a process of its own said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Import {
+    /// The module.
+    pub module: String,
+    /// The interpreter.
+    pub interpreter: String,
+    /// How it went.
+    pub outcome: ImportOutcome,
+    /// The end of what it wrote to its standard error.
+    pub stderr: String,
+}
+
+/// How an import went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportOutcome {
+    /// It was not tried.
+    #[default]
+    Untried,
+    /// It worked; the lines that it printed.
+    Worked(String),
+    /// It ended with this exit code.
+    Failed(i32),
+    /// A signal ended it.
+    Killed(i32),
+    /// It was ended after so many seconds.
+    TimedOut(u64),
+    /// It could not be started.
+    Unstarted(String),
+}
+
 /// The C library.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Glibc {
     /// Its version, `2.36`.
     pub version: String,
@@ -104,7 +181,8 @@ pub struct Glibc {
 }
 
 /// Something that is there and could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unreadable {
     /// The path.
     pub place: String,
@@ -129,7 +207,7 @@ impl TorchBuild {
     pub fn parse(place: String, text: &str) -> Self {
         let setting = |name: &str| text.lines().take(LINES).find_map(|line| assigned(line, name)).unwrap_or_default();
         let version = setting("__version__").text().map(str::to_owned);
-        Self { place, version, cuda: setting("cuda"), hip: setting("hip") }
+        Self { place, version, cuda: setting("cuda"), hip: setting("hip"), cxx11_abi: None }
     }
 }
 
@@ -162,6 +240,18 @@ mod tests {
                     debug = False\ncuda: Optional[str] = '13.0'\ngit_version = 'x'\nhip: Optional[str] = None\n";
         let build = TorchBuild::parse(String::new(), text);
         assert_eq!((build.version.as_deref(), build.cuda.text(), build.hip), (Some("2.11.0+cu130"), Some("13.0"), Setting::Nothing));
+    }
+
+    // A capture is a file: what is written is read back, and a key of another version is an error.
+    #[test]
+    fn an_image_survives_its_file() {
+        let torches =
+            vec![TorchBuild { version: Some("2.11.0+cu130".to_owned()), cuda: Setting::Text("13.0".to_owned()), ..TorchBuild::default() }];
+        let environment = Environment { root: "/opt/venv".to_owned(), torches, ..Environment::default() };
+        let image = Image { environments: vec![environment], ..Image::default() };
+        let text = serde_json::to_string(&image).expect("JSON");
+        assert_eq!(serde_json::from_str::<Image>(&text).expect("an image"), image);
+        assert!(serde_json::from_str::<Image>(r#"{"environments":[],"wheels":[]}"#).is_err());
     }
 
     #[test]

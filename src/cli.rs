@@ -68,6 +68,29 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
+const DIAGNOSE_EXAMPLES: &str = "\
+Examples:
+  gpudoctor diagnose serve.log
+  docker logs vllm 2>&1 | gpudoctor diagnose -
+  kubectl logs POD --previous | gpudoctor diagnose --format json -
+
+Exit codes:
+  0  nothing failed in the log
+  1  a cause was found, or something failed and its cause is not in the log
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const CAPTURE_EXAMPLES: &str = "\
+Examples:
+  gpudoctor capture > host.json                             for a bug report, or for another machine
+  gpudoctor capture --peers -o host.json                    also copy between each two GPUs
+  gpudoctor check --from host.json                          judge it anywhere, without a GPU
+
+Exit codes:
+  0  written; what could not be read says so in it
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   gpudoctor explain                                         list everything that can be explained
@@ -91,7 +114,22 @@ pub enum Command {
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckCommand>),
 
-    /// Explain a term of the budget or a finding
+    /// Find in a log why something failed
+    ///
+    /// Reads what vLLM, torch, CUDA, NCCL, Docker, Kubernetes, the kernel and others printed, of any length, and names the
+    /// cause instead of the loudest line, with the fixes that fit.
+    #[command(after_help = DIAGNOSE_EXAMPLES)]
+    Diagnose(Box<DiagnoseCommand>),
+
+    /// Write down what this machine says of itself
+    ///
+    /// Reads driver, CUDA, GPUs, containers, libraries and Python environments, each in a process of its own with a deadline, and
+    /// prints the raw readings as JSON. Names, serial numbers, addresses and tokens are replaced. Changes nothing and needs no
+    /// root.
+    #[command(after_help = CAPTURE_EXAMPLES)]
+    Capture(CaptureCommand),
+
+    /// Explain a term of the budget, a finding or a cause
     ///
     /// Prints what it means, how it is computed and where that was read. With --model and devices, adds the figures of
     /// that plan.
@@ -160,10 +198,54 @@ pub struct CheckCommand {
     pub fail_on: FailOn,
 }
 
+/// `diagnose`.
+#[derive(Debug, Args)]
+pub struct DiagnoseCommand {
+    /// The log: a file, also a gzipped one; `-` or nothing reads the standard input
+    #[arg(value_name = "LOG")]
+    pub log: Option<PathBuf>,
+
+    /// Facts of your own, laid over the built-in rules: a directory of the same layout
+    #[arg(long, value_name = "DIR", help_heading = "Subject")]
+    pub rules: Option<PathBuf>,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
+    pub format: Format,
+}
+
+/// `capture`.
+#[derive(Debug, Args)]
+pub struct CaptureCommand {
+    /// Write it into this file, whole or not at all [default: the standard output]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Keep names of users and machines, serial numbers and addresses; tokens are never kept
+    #[arg(long, help_heading = "Output")]
+    pub include_identifiers: bool,
+
+    /// Look at this Python environment only: its directory, its interpreter or its package directory
+    #[arg(long, value_name = "PATH", help_heading = "Subject")]
+    pub python: Option<PathBuf>,
+
+    /// Copy between each two GPUs and verify what arrives
+    #[arg(long, help_heading = "Subject")]
+    pub peers: bool,
+
+    /// Ask whether hubs and registries can be reached
+    #[arg(long, help_heading = "Subject")]
+    pub online: bool,
+
+    /// How long a driver may take to answer; one that hangs is a reading too
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Subject")]
+    pub timeout: u64,
+}
+
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainCommand {
-    /// A term of the budget, such as `kv_cache`, or the id of a finding, such as `flag-removed`
+    /// A term of the budget, such as `kv_cache`, or the id of a finding, a cause or a class of causes, such as `flag-removed`
     #[arg(value_name = "TERM|ID")]
     pub word: Option<String>,
 

@@ -8,6 +8,7 @@ use crate::render::ArtifactKind;
 
 pub mod check;
 pub mod command;
+pub mod diagnose;
 pub mod github;
 pub mod json;
 pub mod layout;

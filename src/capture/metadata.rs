@@ -1,9 +1,12 @@
 //! The headers of a `METADATA` file: name, version and requirements.
 
+use serde::{Deserialize, Serialize};
+
 use crate::version::Specifier;
 
 /// What a package says about itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Metadata {
     /// Its name as written.
     pub name: Option<String>,
@@ -16,7 +19,8 @@ pub struct Metadata {
 }
 
 /// One requirement that holds without an extra.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Requirement {
     /// The package's normalised name.
     pub name: String,

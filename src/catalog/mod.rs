@@ -3,8 +3,10 @@
 //! The rules inside the binary are read topic by topic when they are first asked for. A user may lay files of the same
 //! layout over them; an entry of the same id then wins, and says where it came from. Nothing here reads a file.
 
+mod advice;
 mod attention;
 mod capability;
+mod cause;
 mod constant;
 mod cuda;
 mod device;
@@ -13,6 +15,8 @@ mod error;
 mod file;
 mod flag;
 mod gpu;
+mod libraries;
+pub mod literal;
 mod lookup;
 mod memory_rule;
 mod model;
@@ -23,7 +27,9 @@ mod place;
 mod quantization;
 mod quirk;
 mod release;
+mod row;
 mod shape;
+mod sign;
 mod timeline;
 mod torch;
 mod validate;
@@ -31,8 +37,10 @@ mod validate;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+pub use advice::{Advice, AdvisedFix, AdvisedRisk};
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
+pub use cause::{Branch, Cause, CauseKind, Example, MemoryTopic, Need, Pattern, Root, compiled};
 pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
 pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
@@ -40,6 +48,7 @@ pub use engine::Engine;
 pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
+pub use libraries::{DriverLibraries, ExtensionPackages, KernelModules, Libraries, LibraryFamily, OpenedLibraries, WatchedModules};
 pub use memory_rule::{
     AccountingEra, BatchDefault, BeforeSnapshot, CaptureSizes, CpuOffload, CudagraphMode, HybridGrouping, MemoryRules, OnlineQuantization,
     PrintedConcurrency, PrintedTokens, Rounding, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
@@ -50,9 +59,11 @@ pub use quantization::{GgmlType, Method, MethodSpan, Nested, Quantizations, Resi
 pub use quirk::{Host, OffloadBackend, Quirk, QuirkCondition, QuirkEffect, Runner, RunnerRule};
 pub use release::{Release, ReleaseFile, Resolved, UnsupportedVersion};
 pub use shape::{NormType, OutputGate, QkNorm, Shape};
+pub use sign::{Sign, Signs};
 pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
 
+use cause::RootFile;
 use file::RuleFile;
 use place::Place;
 
@@ -67,7 +78,11 @@ pub struct Catalog {
     cuda: OnceLock<Cuda>,
     torch: OnceLock<Torch>,
     devices: OnceLock<Devices>,
+    libraries: OnceLock<Libraries>,
     quantizations: OnceLock<Quantizations>,
+    roots: OnceLock<Vec<Root>>,
+    causes: OnceLock<Vec<Cause>>,
+    signs: OnceLock<Signs>,
     engines: Vec<Engine>,
 }
 
@@ -109,7 +124,11 @@ impl Catalog {
             cuda: OnceLock::new(),
             torch: OnceLock::new(),
             devices: OnceLock::new(),
+            libraries: OnceLock::new(),
             quantizations: OnceLock::new(),
+            roots: OnceLock::new(),
+            causes: OnceLock::new(),
+            signs: OnceLock::new(),
             engines,
         }
     }
@@ -153,6 +172,11 @@ impl Catalog {
         self.devices.get_or_init(|| self.folded(&Place::Devices, overlay::merge_devices))
     }
 
+    /// Shared libraries of CUDA.
+    pub fn libraries(&self) -> &Libraries {
+        self.libraries.get_or_init(|| self.folded(&Place::Libraries, overlay::merge_libraries))
+    }
+
     /// Quantisation schemes and GGUF tensor types.
     pub fn quantizations(&self) -> &Quantizations {
         self.quantizations.get_or_init(|| {
@@ -163,6 +187,48 @@ impl Catalog {
             }
             all
         })
+    }
+
+    /// Every class of causes.
+    pub fn roots(&self) -> &[Root] {
+        self.roots.get_or_init(|| {
+            let mut roots: Vec<Root> = Vec::new();
+            for (_, file) in self.decoded::<RootFile>(&Place::Roots) {
+                overlay::merge(&mut roots, file.root, |root| root.id.clone());
+            }
+            roots
+        })
+    }
+
+    /// Every cause of failures that logs show, by id.
+    pub fn causes(&self) -> &[Cause] {
+        self.causes.get_or_init(|| {
+            let mut causes: Vec<Cause> = Vec::new();
+            for (file, mut cause) in self.decoded::<Cause>(&Place::Cause) {
+                cause.origin = file.origin.clone();
+                overlay::merge(&mut causes, [cause], |cause| cause.id.clone());
+            }
+            causes.sort_by(|a, b| a.id.cmp(&b.id));
+            causes
+        })
+    }
+
+    /// What shows that a program got ready, or that something failed.
+    pub fn signs(&self) -> &Signs {
+        self.signs.get_or_init(|| self.folded(&Place::Signs, overlay::merge_signs))
+    }
+
+    /// The cause of this id.
+    pub fn cause(&self, id: &str) -> Option<&Cause> {
+        self.causes().iter().find(|cause| cause.id == id)
+    }
+
+    /// The advice of this name; of several files the last counts. Only its file is read.
+    pub fn advice(&self, name: &str) -> Option<Advice> {
+        let named = |file: &&RuleFile| file.place == Place::Advice && file.origin.stem() == name;
+        let file = self.files.iter().rev().find(named)?;
+        let advice: Advice = file.decode().ok()?;
+        Some(Advice { name: name.to_owned(), origin: file.origin.clone(), ..advice })
     }
 
     /// Every engine.

@@ -28,6 +28,11 @@ impl Origin {
         }
     }
 
+    /// The name of the file without its ending, which many entries take as their id.
+    pub fn stem(&self) -> String {
+        self.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// Whether the user laid it over the built-in rules.
     pub fn is_overlay(&self) -> bool {
         matches!(self, Self::Overlay(_))

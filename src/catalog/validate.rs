@@ -3,18 +3,22 @@
 use std::collections::HashMap;
 
 use super::Catalog;
+use super::advice::Advice;
 use super::attention::AttentionFamily;
+use super::cause::{Cause, RootFile};
 use super::cuda::Cuda;
 use super::device::Devices;
 use super::engine::Engine;
 use super::error::CatalogError;
 use super::file::RuleFile;
 use super::gpu::Gpu;
+use super::libraries::Libraries;
 use super::model::{ModelFile, SizeFile};
 use super::names::fold;
 use super::origin::Origin;
 use super::place::Place;
 use super::quantization::Quantizations;
+use super::sign::Signs;
 use super::torch::Torch;
 use crate::version::Version;
 
@@ -28,7 +32,15 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Cuda => file.decode::<Cuda>().map(drop),
         Place::Torch => file.decode::<Torch>().map(drop),
         Place::Devices => file.decode::<Devices>().map(drop),
+        Place::Libraries => file.decode::<Libraries>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
+        Place::Roots => file.decode::<RootFile>().map(drop),
+        Place::Signs => file.decode::<Signs>()?.check().map_err(|problem| file.refuse(&problem)),
+        Place::Cause => {
+            let cause = Cause { origin: file.origin.clone(), ..file.decode::<Cause>()? };
+            cause.check().map_err(|problem| file.refuse(&problem))
+        }
+        Place::Advice => file.decode::<Advice>()?.check().map_err(|problem| file.refuse(&problem)),
         Place::Engine { part, .. } => Engine::check(file, *part),
     }
 }
@@ -39,6 +51,7 @@ pub(super) fn all(catalog: &Catalog) -> Vec<CatalogError> {
     problems.extend(catalog.files.iter().filter_map(|file| decodes(file).err()));
     gpus(catalog, &mut problems);
     models(catalog, &mut problems);
+    causes(catalog, &mut problems);
     catalog.engines().iter().for_each(|engine| self::engine(catalog, engine, &mut problems));
     problems
 }
@@ -95,6 +108,29 @@ fn models(catalog: &Catalog, problems: &mut Vec<CatalogError>) {
     }
 }
 
+fn causes(catalog: &Catalog, problems: &mut Vec<CatalogError>) {
+    let root = |id: &str| catalog.roots().iter().any(|root| root.id == id);
+    for cause in catalog.causes() {
+        let mut wrong = |text: String| problems.push(problem(&cause.origin, &cause.id, text));
+        if !root(&cause.root) {
+            wrong(format!("no root in roots.toml is called `{}`", cause.root));
+        }
+        for name in &cause.explains {
+            let known = name.strip_prefix("root:").map_or_else(|| catalog.cause(name).is_some(), root);
+            if !known {
+                wrong(format!("it explains `{name}`, which no file defines"));
+            }
+        }
+        for branch in cause.branch.iter().filter(|branch| catalog.cause(&branch.cause).is_none()) {
+            wrong(format!("it branches to `{}`, which no file defines", branch.cause));
+        }
+        let wants_advice = cause.kind == super::cause::CauseKind::Cause || cause.advice.is_some();
+        if wants_advice && catalog.advice(cause.advice()).is_none() {
+            wrong(format!("no file advice/{}.toml has its fixes", cause.advice()));
+        }
+    }
+}
+
 fn engine(catalog: &Catalog, engine: &Engine, problems: &mut Vec<CatalogError>) {
     let known = |version: &Version| engine.releases().iter().any(|release| release.version == *version);
     for release in engine.releases() {
@@ -115,7 +151,7 @@ fn engine(catalog: &Catalog, engine: &Engine, problems: &mut Vec<CatalogError>) 
             problems.push(problem(&quirk.origin, &quirk.id, format!("{} {version} is not a known release", engine.name())));
         }
         for name in quirk.when.flag.iter().chain(quirk.fix_flags.keys()) {
-            if !engine.flags().iter().any(|flag| flag.name == *name) {
+            if !engine.flags().any(|flag| flag.name == *name) {
                 problems.push(problem(&quirk.origin, &quirk.id, format!("no flag is called `{name}`")));
             }
         }
@@ -128,7 +164,7 @@ fn engine(catalog: &Catalog, engine: &Engine, problems: &mut Vec<CatalogError>) 
     }
     for flag in engine.flags() {
         for name in &flag.replaced_by {
-            if !engine.flags().iter().any(|other| other.name == *name) {
+            if !engine.flags().any(|other| other.name == *name) {
                 problems.push(problem(&flag.origin, &flag.name, format!("no flag is called `{name}`, which is said to replace it")));
             }
         }

@@ -32,7 +32,7 @@ pub fn run(command: &CheckCommand) -> Result<u8, Error> {
         only: command.only.clone(),
         skip: command.skip.clone(),
     };
-    let image = probe::image(command.python.as_deref()).map_err(|error| Error::hinted(&error))?;
+    let image = probe::image(command.python.as_deref(), catalog.libraries()).map_err(|error| Error::hinted(&error))?;
     let diagnosis = check::diagnose(&image, &question, &catalog);
     let failed = diagnosis.worst().is_some_and(|worst| worst >= command.fail_on.severity());
     let code = if failed { EXIT_FINDINGS } else { EXIT_GOOD };

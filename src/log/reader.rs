@@ -1,0 +1,139 @@
+//! Lines of a stream, one at a time, in a buffer that does not grow with the log.
+
+use std::io::{self, Read};
+
+use super::stream::{LogError, Stream};
+use super::{Line, Source};
+use super::{clean, escape};
+
+/// How many bytes are asked of the stream at a time.
+const BLOCK: usize = 256 * 1024;
+
+/// The longest piece of a line that is looked at in one go. A longer line comes in several pieces with the same number.
+const LONGEST: usize = 32 * 1024;
+
+/// How much of a piece the next one repeats, so that no text is cut in two.
+const OVERLAP: usize = 1024;
+
+/// Reads a log line by line.
+pub struct Reader<R> {
+    stream: Stream<R>,
+    buffer: Vec<u8>,
+    /// Where the next line starts in the buffer.
+    next: usize,
+    /// How far the buffer was searched for the end of that line.
+    searched: usize,
+    ended: bool,
+    number: u64,
+    /// Whether the next piece goes on with the line before.
+    within: bool,
+    bytes: u64,
+}
+
+/// A line as the stream has it, or a piece of a very long one.
+#[derive(Clone, Copy, Debug)]
+pub struct RawLine<'a> {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Its bytes, without the line break.
+    pub bytes: &'a [u8],
+    gb18030: bool,
+}
+
+impl<R: Read> Reader<R> {
+    /// Opens a log.
+    ///
+    /// # Errors
+    /// When the stream cannot be read, is empty or is no text.
+    pub fn open(stream: R) -> Result<Self, LogError> {
+        let stream = Stream::open(stream)?;
+        Ok(Self { stream, buffer: Vec::new(), next: 0, searched: 0, ended: false, number: 0, within: false, bytes: 0 })
+    }
+
+    /// The next line; `None` at the end.
+    ///
+    /// # Errors
+    /// When the stream breaks, or its compressed data is damaged. The lines before were given.
+    pub fn next_line(&mut self) -> Result<Option<RawLine<'_>>, LogError> {
+        let (start, end) = loop {
+            let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
+            let end = found.map_or(self.buffer.len(), |at| self.searched + at);
+            if end - self.next > LONGEST {
+                let piece = (self.next, self.next + LONGEST);
+                self.number += u64::from(!self.within);
+                self.within = true;
+                self.next = piece.1 - OVERLAP;
+                self.searched = self.searched.max(self.next).min(end);
+                break piece;
+            }
+            self.searched = end;
+            if found.is_some() || self.ended && self.next < end {
+                let piece = (self.next, end);
+                self.number += u64::from(!self.within);
+                self.within = false;
+                self.next = (end + 1).min(self.buffer.len());
+                self.searched = self.next;
+                break piece;
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            self.refill()?;
+        };
+        Ok(Some(RawLine { number: self.number, bytes: &self.buffer[start..end], gb18030: self.stream.gb18030 }))
+    }
+
+    /// Drops what was given and reads the next block.
+    fn refill(&mut self) -> Result<(), LogError> {
+        self.buffer.drain(..self.next);
+        self.searched -= self.next;
+        self.next = 0;
+        let before = self.buffer.len();
+        match self.stream.read_more(&mut self.buffer, BLOCK) {
+            Ok(more) => {
+                self.bytes += (self.buffer.len() - before) as u64;
+                self.ended = !more;
+                Ok(())
+            }
+            Err(source) if self.stream.packed && is_damage(&source) => Err(LogError::Damaged { line: self.number, source }),
+            Err(source) => Err(LogError::Io { line: self.number, source }),
+        }
+    }
+
+    /// How many lines were given.
+    pub const fn lines(&self) -> u64 {
+        self.number
+    }
+
+    /// How many bytes were read, after unpacking.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof)
+}
+
+impl RawLine<'_> {
+    /// Bytes that hold every text which a cleaned line of it would hold, so that it need not be cleaned only to be searched.
+    /// `None` where nothing less than cleaning shows them.
+    pub fn searchable<'s>(&'s self, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        // Backspaces take text away, and escapes of JSON hide it; the break at the end of a record hides nothing.
+        let hidden = memchr::memchr(0x08, self.bytes).is_some()
+            || self.bytes.first() == Some(&b'{') && memchr::memchr_iter(b'\\', self.bytes).nth(1).is_some();
+        if hidden {
+            return None;
+        }
+        if memchr::memchr(0x1b, self.bytes).is_none() {
+            return Some(self.bytes);
+        }
+        scratch.clear();
+        escape::strip_colours(self.bytes, scratch).then_some(scratch)
+    }
+
+    /// The cleaned lines in it: one, or several where it holds the states of progress bars or a record of more lines.
+    pub fn lines(&self) -> Vec<Line> {
+        clean::lines(self.number, &clean::decode(self.bytes, self.gb18030), Source::default())
+    }
+}
