@@ -129,7 +129,7 @@ pub enum Command {
     #[command(after_help = CAPTURE_EXAMPLES)]
     Capture(CaptureCommand),
 
-    /// Explain a term of the budget or a finding
+    /// Explain a term of the budget, a finding or a cause
     ///
     /// Prints what it means, how it is computed and where that was read. With --model and devices, adds the figures of
     /// that plan.
@@ -245,7 +245,7 @@ pub struct CaptureCommand {
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainCommand {
-    /// A term of the budget, such as `kv_cache`, or the id of a finding, such as `flag-removed`
+    /// A term of the budget, such as `kv_cache`, or the id of a finding, a cause or a class of causes, such as `flag-removed`
     #[arg(value_name = "TERM|ID")]
     pub word: Option<String>,
 

@@ -10,6 +10,8 @@ mod rank;
 mod sightings;
 mod signs;
 
+use std::io::Read;
+
 use minijinja::Value;
 
 pub use named::{Consequence, Named, Question};
@@ -17,7 +19,7 @@ pub use sightings::Sighting;
 pub use signs::Outcome;
 
 use crate::catalog::Catalog;
-use crate::log::Line;
+use crate::log::{Line, LogError, Reader};
 use probes::Probes;
 use sightings::Sightings;
 
@@ -30,6 +32,8 @@ pub struct Diagnosis {
     pub causes: Vec<Named>,
     /// What says that something failed, and not why; of interest where no cause is found.
     pub wrappers: Vec<Named>,
+    /// Ids of everything whose texts were seen: causes, forks, consequences and wrappers.
+    pub seen: Vec<String>,
     /// Whether a server got ready, and what looks like a failure.
     pub outcome: Outcome,
     /// How many lines the log has.
@@ -66,40 +70,68 @@ impl Verdict {
     }
 }
 
-/// Looks at the lines of one log.
+/// The texts of every cause, ready to be looked for in any number of logs.
 #[derive(Debug)]
-pub struct Examiner<'c> {
+pub struct Patterns<'c> {
     catalog: &'c Catalog,
     probes: Probes<'c>,
+}
+
+impl<'c> Patterns<'c> {
+    /// The texts of the causes and signs of `catalog`.
+    pub fn new(catalog: &'c Catalog) -> Self {
+        Self { catalog, probes: Probes::new(catalog.causes(), catalog.signs().expressions()) }
+    }
+}
+
+/// Looks at the lines of one log.
+#[derive(Debug)]
+pub struct Examiner<'p> {
+    patterns: &'p Patterns<'p>,
     sightings: Sightings,
     lines: u64,
 }
 
-impl<'c> Examiner<'c> {
-    /// An examiner that knows the causes of `catalog`.
-    pub fn new(catalog: &'c Catalog) -> Self {
-        let probes = Probes::new(catalog.causes(), catalog.signs().expressions());
-        let sightings = Sightings::new(&probes);
-        Self { catalog, probes, sightings, lines: 0 }
+impl<'p> Examiner<'p> {
+    /// An examiner that looks for `patterns`.
+    pub fn new(patterns: &'p Patterns<'p>) -> Self {
+        Self { patterns, sightings: Sightings::new(&patterns.probes), lines: 0 }
     }
 
-    /// Whether a line of these bytes could show anything. What is not wanted need not be cleaned.
-    pub fn wants(&self, bytes: &[u8]) -> bool {
-        self.probes.might_match(bytes)
+    /// Looks at every line of a log, and cleans those that could show anything.
+    ///
+    /// # Errors
+    /// When the log cannot be read. What came before the error was looked at.
+    pub fn read(&mut self, log: impl Read) -> Result<(), LogError> {
+        let mut reader = Reader::open(log)?;
+        let mut scratch = Vec::new();
+        while let Some(raw) = reader.next_line()? {
+            self.lines = raw.number;
+            if raw.searchable(&mut scratch).is_none_or(|bytes| self.patterns.probes.might_match(bytes)) {
+                raw.lines().iter().for_each(|line| self.observe(line));
+            }
+        }
+        Ok(())
     }
 
     /// Looks at a line. Lines come in the order of the log.
     pub fn observe(&mut self, line: &Line) {
         self.lines = self.lines.max(line.number);
-        self.sightings.observe(line, &self.probes);
+        self.sightings.observe(line, &self.patterns.probes);
+    }
+
+    /// How many lines were looked at.
+    pub const fn lines(&self) -> u64 {
+        self.lines
     }
 
     /// The diagnosis. `facts` are those of the machine, as `if_fact` of rules and `when` of advice name them; an empty map
-    /// where nothing is known. `lines` is the length of the log.
-    pub fn finish(self, facts: &Value, lines: u64) -> Diagnosis {
-        let matched = matches::all(self.catalog, &self.probes, &self.sightings);
-        let context = fork::Context { catalog: self.catalog, probes: &self.probes, sightings: &self.sightings, facts };
-        let outcome = Outcome::new(self.catalog.signs(), &self.probes, &self.sightings);
-        rank::rank(matched, outcome, &context, lines.max(self.lines))
+    /// where nothing is known.
+    pub fn finish(self, facts: &Value) -> Diagnosis {
+        let Patterns { catalog, probes } = self.patterns;
+        let matched = matches::all(catalog, probes, &self.sightings);
+        let context = fork::Context { catalog, probes, sightings: &self.sightings, facts };
+        let outcome = Outcome::new(catalog.signs(), probes, &self.sightings);
+        rank::rank(matched, outcome, &context, self.lines)
     }
 }

@@ -2,13 +2,14 @@
 //!
 //! The pages are the Markdown files in `docs/explain`, so the site and the command say the same.
 
-use crate::catalog::Quirk;
+use crate::catalog::{Quirk, Root};
 use crate::plan::budget::{Term, TermName};
 use crate::plan::outcome::Plan;
 use crate::report::layout::{WIDEST, columns, gib, pad, wrap};
 use crate::report::style;
 use crate::version::VersionRange;
 
+pub mod cause;
 pub mod pages;
 
 pub use pages::Page;
@@ -59,8 +60,8 @@ fn sentence(message: &str) -> String {
     wrap(&format!("{first}{}", letters.as_str()), "", "", WIDEST - 1)
 }
 
-/// Everything that can be explained, one line each: terms, findings, and quirks of engines.
-pub fn index(quirks: &[Quirk]) -> String {
+/// Everything that can be explained, one line each: terms, findings, classes of causes, and quirks of engines.
+pub fn index(quirks: &[Quirk], roots: &[Root]) -> String {
     let widest = pages::all().map(|page| page.name.len()).max().unwrap_or(0);
     let list = |pages: &[Page]| {
         let rest = " ".repeat(widest + 4);
@@ -70,7 +71,8 @@ pub fn index(quirks: &[Quirk]) -> String {
     let terms = format!("{}\n{}\n", style::heading("Terms of the budget"), list(&pages::TERMS));
     let findings = format!("{}\n{}\n", style::heading("Findings"), list(&pages::FINDINGS));
     let quirks: Vec<String> = quirks.iter().map(|quirk| format!("  {}", quirk.id)).collect();
-    format!("{terms}\n{findings}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
+    let roots = cause::roots(roots);
+    format!("{terms}\n{findings}\n{roots}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
 }
 
 /// What a plan has for a term: its size, its parts, its formula and what went in. `None` where the plan has no such term.

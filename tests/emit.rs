@@ -69,7 +69,7 @@ fn json_flags_lists_and_false_read_back() {
     let plan = sample::eight_billion();
     let mut options = RenderOptions::for_plan(&plan);
     let catalog = Catalog::builtin();
-    options.negatable = negatable_flags(catalog.engine("vllm").unwrap(), &plan.engine.version);
+    options.negatable = negatable_flags(&plan, catalog.engine("vllm").unwrap());
     let files = emit(&plan, &options);
     let serve = text(&files, ArtifactKind::EngineConfig);
     assert!(serve.contains("\nno-async-scheduling: true\n"), "engines drop `false` silently: {serve}");

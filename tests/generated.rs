@@ -31,6 +31,12 @@ fn the_schema_of_the_check_is_current() {
 }
 
 #[test]
+fn the_schema_of_the_diagnosis_is_current() {
+    let schema = serde_json::to_string_pretty(&gpudoctor::report::json::diagnose::schema()).unwrap();
+    assert_current("docs/schema/diagnose.json", &format!("{schema}\n"));
+}
+
+#[test]
 fn completions_exist_for_every_shell() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         assert!(run(&["completions", shell]).contains("concurrency"), "{shell}");

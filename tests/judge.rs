@@ -327,7 +327,7 @@ proptest! {
             let version = engine.releases()[release.index(engine.releases().len())].version.to_string();
             let mut args = Arguments::default();
             for (number, (index, random, pick, value, placed)) in lines.into_iter().enumerate() {
-                let name = if pick { engine.flags()[index.index(engine.flags().len())].name.clone() } else { random };
+                let name = if pick { index.get(&engine.flags().collect::<Vec<_>>()).name.clone() } else { random };
                 let place = placed.then(|| Place { file: "f.yaml".to_owned(), line: number + 1, column: 1 });
                 args.0.insert(name, Argument { value, place });
             }

@@ -241,7 +241,7 @@ fn the_catalogue_is_complete() {
     assert_eq!(catalog.models().filter(|model| model.is_verified()).count(), 293);
     assert!(catalog.gpus().len() >= 118);
     let engine = catalog.engine("vllm").expect("an engine");
-    assert_eq!(engine.flags().len(), 384);
+    assert_eq!(engine.flags().count(), 384);
     for size in catalog.model_sizes() {
         let model = catalog.model(&size.name).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(model.id, size.model);

@@ -122,6 +122,8 @@ pub struct Pattern {
     pub since: Option<Version>,
     /// The first version that no longer does.
     pub until: Option<Version>,
+    /// What happened, where this is the surest text that was seen; else `messages` of the cause are printed.
+    pub message: Option<String>,
     /// Expressions that each must match some line of the log.
     #[serde(default)]
     pub with: Vec<String>,
@@ -238,7 +240,8 @@ impl Cause {
             compiled(regex).map_err(|error| Problem::new(regex, format!("not a regular expression: {error}")))?;
         }
         let environment = minijinja::Environment::new();
-        for template in self.messages.iter().chain([&self.title]) {
+        for template in self.messages.iter().chain([&self.title]).chain(self.pattern.iter().filter_map(|pattern| pattern.message.as_ref()))
+        {
             environment.template_from_str(template).map_err(|error| Problem::new(template, format!("not a template: {error}")))?;
         }
         for expression in self.branch.iter().filter_map(|branch| branch.if_fact.as_ref()) {

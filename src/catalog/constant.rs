@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::capability::ComputeCapability;
-use crate::version::{Version, VersionRange};
+use crate::version::Version;
 
 /// The file of constants of one engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub struct Bounded {
 
 impl Constant {
     fn holds_for(&self, version: &Version, capability: Option<ComputeCapability>) -> bool {
-        let range = VersionRange { since: self.since.clone(), until: self.until.clone() };
+        let current = self.since.as_ref().is_none_or(|since| version >= since) && self.until.as_ref().is_none_or(|until| version < until);
         let bounded = self.min_capability.is_some() || self.below_capability.is_some();
         let capable = match capability {
             Some(capability) => {
@@ -64,7 +64,7 @@ impl Constant {
             }
             None => !bounded,
         };
-        capable && range.contains(version)
+        capable && current
     }
 
     /// The value with its band.

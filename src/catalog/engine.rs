@@ -12,6 +12,7 @@ use super::place::{EnginePart, Place};
 use super::quantization::{Method, MethodFile};
 use super::quirk::{Quirk, QuirkFile, RunnerRule};
 use super::release::{self, Release, ReleaseFile, Resolved, UnsupportedVersion};
+use super::row::Row;
 use super::timeline::Ranged;
 use crate::version::Version;
 
@@ -21,7 +22,7 @@ pub struct Engine {
     name: String,
     files: Vec<(EnginePart, RuleFile)>,
     releases: OnceLock<ReleaseFile>,
-    flags: OnceLock<Vec<Flag>>,
+    flags: OnceLock<Vec<Row<Flag>>>,
     quirks: OnceLock<QuirkFile>,
     memory: OnceLock<MemoryRules>,
     constants: OnceLock<Constants>,
@@ -99,30 +100,21 @@ impl Engine {
     }
 
     /// All flags that any version read has or had, by name.
-    pub fn flags(&self) -> &[Flag] {
-        self.flags.get_or_init(|| {
-            let mut flags: Vec<Flag> = Vec::new();
-            for (file, decoded) in self.decoded::<FlagFile>(EnginePart::Flags) {
-                let rows = decoded.flag.into_iter().map(|mut flag| {
-                    flag.origin = file.origin.clone();
-                    flag
-                });
-                merge(&mut flags, rows, |flag| flag.name.clone());
-            }
-            flags
-        })
+    pub fn flags(&self) -> impl Iterator<Item = &Flag> {
+        self.flag_rows().iter().filter_map(flag_of)
     }
 
     /// The flags of a version, which must be one whose source was read ([`Resolved::behaviour`]).
     pub fn flags_for<'a>(&'a self, version: &'a Version) -> impl Iterator<Item = &'a Flag> {
-        self.flags().iter().filter(|flag| flag.at(version).is_some())
+        self.flags().filter(|flag| flag.at(version).is_some())
     }
 
     /// What `version` makes of a flag's name, given as `--max-num-seqs`, `max_num_seqs`, `-tp` or `--no-enable-prefix-caching`.
     pub fn flag(&self, name: &str, version: &Version) -> FlagStatus<'_> {
         let wanted = flag::canonical(name);
-        let called = || self.flags().iter().filter(|flag| flag.is_called(&wanted));
-        let flag = (self.flags().iter().find(|flag| flag.name == wanted))
+        let called =
+            || self.flag_rows().iter().filter(|row| may_be_called(row, &wanted)).filter_map(flag_of).filter(|flag| flag.is_called(&wanted));
+        let flag = (self.flag_rows().iter().find(|row| row.name() == wanted).and_then(flag_of))
             .or_else(|| called().find(|flag| flag.at(version).is_some()))
             .or_else(|| called().next());
         match flag {
@@ -187,6 +179,21 @@ impl Engine {
             .ok_or_else(|| Unknown::new("quantization method", name, methods.iter().map(|method| method.name.as_str())))
     }
 
+    /// The flags, of which only those that are asked for are decoded.
+    fn flag_rows(&self) -> &[Row<Flag>] {
+        self.flags.get_or_init(|| {
+            let mut rows: Vec<Row<Flag>> = Vec::new();
+            for (_, file) in self.files.iter().filter(|(part, _)| *part == EnginePart::Flags) {
+                let entries = |decoded: FlagFile| {
+                    let placed = |flag| Flag { origin: file.origin.clone(), ..flag };
+                    decoded.flag.into_iter().map(placed).collect()
+                };
+                merge(&mut rows, file.rows(entries, Flag::names), |row| row.name().to_owned());
+            }
+            rows
+        })
+    }
+
     fn release_file(&self) -> &ReleaseFile {
         self.releases.get_or_init(|| {
             let mut all = ReleaseFile { oldest: None, newest: None, default: None, image: None, sources: Vec::new(), release: Vec::new() };
@@ -238,5 +245,47 @@ impl Engine {
             EnginePart::Constants => file.decode::<Constants>().map(drop),
             EnginePart::Quantization => file.decode::<MethodFile>().map(drop),
         }
+    }
+}
+
+fn flag_of(row: &Row<Flag>) -> Option<&Flag> {
+    row.value(|flag, origin| flag.origin = origin.clone())
+}
+
+/// Whether some version may call the flag of `row` by the canonical name `wanted`.
+fn may_be_called(row: &Row<Flag>, wanted: &str) -> bool {
+    row.names().any(|name| name.trim_start_matches('-') == wanted) || wanted.strip_prefix("no-") == Some(row.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn the_build_notes_every_name_of_a_flag() {
+        let catalog = Catalog::builtin();
+        for row in catalog.engine("vllm").expect("an engine").flag_rows() {
+            let flag = flag_of(row).expect("a row that decodes");
+            assert_eq!(row.name(), flag.name);
+            let mut noted: Vec<&str> = row.names().collect();
+            let mut names = flag.names();
+            noted.sort_unstable();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(noted, names);
+        }
+    }
+
+    #[test]
+    fn one_flag_is_found_without_decoding_the_others() {
+        let catalog = Catalog::builtin();
+        let engine = catalog.engine("vllm").expect("an engine");
+        let version: Version = "0.25.1".parse().expect("a version");
+        for name in ["--max_num_seqs", "-tp", "no-enable-prefix-caching"] {
+            assert!(matches!(engine.flag(name, &version), FlagStatus::Current { .. }), "{name}");
+        }
+        let decoded = engine.flag_rows().iter().filter(|row| row.is_decoded()).count();
+        assert!(decoded <= 3, "{decoded}");
     }
 }

@@ -8,8 +8,29 @@ use super::cause::Problem;
 use super::error::CatalogError;
 use super::origin::Origin;
 use super::place::Place;
+use super::row::Row;
 
 mod embedded {
+    /// A built-in file.
+    #[derive(Debug)]
+    pub(super) struct File {
+        /// Its path below `rules/`.
+        pub(super) path: &'static str,
+        /// Its content.
+        pub(super) json: &'static str,
+        /// Its rows that are looked up by name.
+        pub(super) rows: &'static [Row],
+    }
+
+    /// A row of a built-in file.
+    #[derive(Debug)]
+    pub(super) struct Row {
+        /// Its names, its own first.
+        pub(super) names: &'static [&'static str],
+        /// Where it starts and ends in the JSON of the file.
+        pub(super) place: (usize, usize),
+    }
+
     include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 }
 
@@ -24,16 +45,16 @@ pub(super) struct RuleFile {
 /// Built-in files are kept as JSON, which is read faster; the user's stay the TOML they wrote, so that errors point into it.
 #[derive(Clone, Debug)]
 enum Text {
-    Json(&'static str),
+    Json(&'static embedded::File),
     Toml(String),
 }
 
 impl RuleFile {
     /// The files inside the binary.
     pub(super) fn builtin() -> impl Iterator<Item = Result<Self, CatalogError>> {
-        embedded::FILES.iter().map(|(path, json)| match Place::of(Path::new(path)) {
-            Some(place) => Ok(Self { origin: Origin::Builtin(path), place, text: Text::Json(json) }),
-            None => Err(CatalogError::Misplaced { file: Origin::Builtin(path).path() }),
+        embedded::FILES.iter().map(|file| match Place::of(Path::new(file.path)) {
+            Some(place) => Ok(Self { origin: Origin::Builtin(file.path), place, text: Text::Json(file) }),
+            None => Err(CatalogError::Misplaced { file: Origin::Builtin(file.path).path() }),
         })
     }
 
@@ -62,7 +83,7 @@ impl RuleFile {
     /// The typed content.
     pub(super) fn decode<T: DeserializeOwned>(&self) -> Result<T, CatalogError> {
         match &self.text {
-            Text::Json(json) => serde_json::from_str(json).map_err(|error| CatalogError::Invalid {
+            Text::Json(file) => serde_json::from_str(file.json).map_err(|error| CatalogError::Invalid {
                 file: self.origin.path(),
                 line: error.line(),
                 column: error.column(),
@@ -71,6 +92,25 @@ impl RuleFile {
             }),
             Text::Toml(toml) => {
                 toml::from_str(toml).map_err(|error| CatalogError::at(self.origin.path(), toml, error.span(), error.message()))
+            }
+        }
+    }
+
+    /// The rows that are looked up by name. Those of the user's files are decoded whole: `entries` takes them out of the file, and
+    /// `names` tells the names of one.
+    pub(super) fn rows<F: DeserializeOwned, T: DeserializeOwned>(
+        &self,
+        entries: impl FnOnce(F) -> Vec<T>,
+        names: impl Fn(&T) -> Vec<String>,
+    ) -> Vec<Row<T>> {
+        match &self.text {
+            Text::Json(file) => {
+                let json = |(start, end): (usize, usize)| file.json.get(start..end).unwrap_or_default();
+                file.rows.iter().map(|row| Row::builtin(row.names, json(row.place), self.origin.clone())).collect()
+            }
+            Text::Toml(_) => {
+                let decoded = self.decode().map(entries).unwrap_or_default();
+                decoded.into_iter().map(|entry| Row::decoded(names(&entry), entry, self.origin.clone())).collect()
             }
         }
     }

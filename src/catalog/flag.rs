@@ -152,6 +152,12 @@ impl Flag {
         }
     }
 
+    /// Every name that any version has for it, its own first.
+    pub(super) fn names(&self) -> Vec<String> {
+        let others = self.span.iter().flat_map(|span| span.aliases.iter().chain(&span.short));
+        std::iter::once(&self.name).chain(others).cloned().collect()
+    }
+
     /// Whether `name`, in the canonical form of [`canonical`], is one of its names.
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.name == name

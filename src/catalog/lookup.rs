@@ -8,40 +8,48 @@ use super::engine::Engine;
 use super::error::Unknown;
 use super::file::RuleFile;
 use super::gpu::Gpu;
-use super::model::{Model, ModelFile, ModelName, ModelNames, ModelSize, SizeFile};
-use super::names::fold;
+use super::model::{Model, ModelFamily, ModelFile, ModelSize, SizeFile};
+use super::names::{fold, folds_to};
 use super::place::Place;
 use super::quantization::Scheme;
+use super::row::Row;
 use super::{Catalog, overlay};
 use crate::units::Bytes;
 
-/// A file of models. Its names are read for every lookup, its entries only when one of them is wanted.
+/// A file of models. Its names are known for every lookup, its entries are decoded one by one.
 #[derive(Debug)]
 pub(super) struct LazyModels {
     file: RuleFile,
-    names: OnceLock<Vec<ModelName>>,
-    models: OnceLock<Vec<Model>>,
+    family: OnceLock<String>,
+    rows: OnceLock<Vec<Row<Model>>>,
 }
 
 impl LazyModels {
     pub(super) fn new(file: RuleFile) -> Self {
-        Self { file, names: OnceLock::new(), models: OnceLock::new() }
+        Self { file, family: OnceLock::new(), rows: OnceLock::new() }
     }
 
-    fn names(&self) -> &[ModelName] {
-        self.names.get_or_init(|| self.file.decode::<ModelNames>().map(|names| names.model).unwrap_or_default())
+    fn rows(&self) -> &[Row<Model>] {
+        let names = |model: &Model| model.names().map(str::to_owned).collect();
+        self.rows.get_or_init(|| self.file.rows(|file: ModelFile| self.placed(file.model), names))
     }
 
-    fn models(&self) -> &[Model] {
-        self.models.get_or_init(|| {
-            let Ok(file) = self.file.decode::<ModelFile>() else { return Vec::new() };
-            let place = |mut model: Model| {
-                model.family.clone_from(&file.family);
-                model.origin = self.file.origin.clone();
-                model
-            };
-            file.model.into_iter().map(place).collect()
-        })
+    fn family(&self) -> &str {
+        self.family.get_or_init(|| self.file.decode::<ModelFamily>().map(|file| file.family).unwrap_or_default())
+    }
+
+    fn placed(&self, mut models: Vec<Model>) -> Vec<Model> {
+        models.iter_mut().for_each(|model| self.place(model));
+        models
+    }
+
+    fn place(&self, model: &mut Model) {
+        self.family().clone_into(&mut model.family);
+        model.origin = self.file.origin.clone();
+    }
+
+    fn models(&self) -> impl Iterator<Item = &Model> {
+        self.rows().iter().filter_map(|row| row.value(|model, _| self.place(model)))
     }
 }
 
@@ -128,24 +136,24 @@ impl Catalog {
         let reference = self.model_size(name).map_or(name, |size| size.model.as_str());
         let wanted = fold(reference);
         for file in self.models.iter().rev() {
-            let position = file.names().iter().position(|model| model.names().any(|known| fold(known) == wanted));
-            if let Some(model) = position.and_then(|position| file.models().get(position)) {
+            let row = file.rows().iter().find(|row| row.names().any(|known| folds_to(known, &wanted)));
+            if let Some(model) = row.and_then(|row| row.value(|model, _| file.place(model))) {
                 return Ok(model);
             }
         }
         let sizes = self.model_sizes().iter().map(|size| size.name.as_str());
-        let known = self.models.iter().flat_map(LazyModels::names).flat_map(ModelName::names).chain(sizes);
+        let known = self.models.iter().flat_map(LazyModels::rows).flat_map(Row::names).chain(sizes);
         Err(Unknown::new("model", name, known))
     }
 
-    /// Every model. Reads all families; a lookup by name reads one.
+    /// Every model. Reads all of them; a lookup by name reads one.
     pub fn models(&self) -> impl Iterator<Item = &Model> {
         let later = |index: usize, id: &str| {
-            self.models[index + 1..].iter().any(|file| file.file.origin.is_overlay() && file.names().iter().any(|model| model.id == id))
+            self.models[index + 1..].iter().any(|file| file.file.origin.is_overlay() && file.rows().iter().any(|row| row.name() == id))
         };
         let files = self.models.iter().enumerate();
         files
-            .flat_map(|(index, file)| file.models().iter().map(move |model| (index, model)))
+            .flat_map(|(index, file)| file.models().map(move |model| (index, model)))
             .filter(move |(index, model)| !later(*index, &model.id))
             .map(|(_, model)| model)
     }
@@ -213,6 +221,20 @@ fn resized(gpu: &Gpu, name: &str, memory: Bytes) -> Gpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_build_notes_every_name_of_a_model() {
+        for file in &Catalog::builtin().models {
+            assert_eq!(file.rows().len(), file.file.decode::<ModelFile>().expect("a built-in file").model.len());
+            for row in file.rows() {
+                let model = row.value(|model, _| file.place(model)).expect("a row that decodes");
+                let mut names: Vec<&str> = model.names().collect();
+                let mut seen = std::collections::HashSet::new();
+                names.retain(|name| seen.insert(*name));
+                assert_eq!(row.names().collect::<Vec<_>>(), names);
+            }
+        }
+    }
 
     #[test]
     fn a_gpu_has_every_name_people_type() {

@@ -27,6 +27,7 @@ mod place;
 mod quantization;
 mod quirk;
 mod release;
+mod row;
 mod shape;
 mod sign;
 mod timeline;

@@ -197,33 +197,15 @@ impl Model {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ModelFile {
+    #[expect(dead_code, reason = "read as `ModelFamily`; named here so that other keys are refused")]
     pub(super) family: String,
     pub(super) model: Vec<Model>,
 }
 
-/// The names alone of a file of models: what a lookup reads before it reads one family in full.
+/// The family alone of a file of models.
 #[derive(Debug, Deserialize)]
-pub(super) struct ModelNames {
-    pub(super) model: Vec<ModelName>,
-}
-
-/// The names of one entry.
-#[derive(Debug, Deserialize)]
-pub(super) struct ModelName {
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) aliases: Vec<String>,
-    #[serde(default)]
-    pub(super) variants: Vec<String>,
-    pub(super) modelscope_id: Option<String>,
-}
-
-impl ModelName {
-    /// Every name, as [`Model::names`].
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        let ids = std::iter::once(&self.id).chain(&self.variants).chain(&self.modelscope_id);
-        ids.chain(&self.aliases).map(String::as_str)
-    }
+pub(super) struct ModelFamily {
+    pub(super) family: String,
 }
 
 /// What a bare size such as `70b` stands for.

@@ -3,7 +3,16 @@
 /// `text` without case, spaces and separators: equal for every usual way to write one name. Dots and plus signs stay,
 /// because `1.3b` is not `13b` and `command-r+` is not `command-r`.
 pub(super) fn fold(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '.' | '+')).map(|c| c.to_ascii_lowercase()).collect()
+    folded(text).collect()
+}
+
+/// Whether [`fold`] makes `folded_name` of `text`.
+pub(super) fn folds_to(text: &str, folded_name: &str) -> bool {
+    folded(text).eq(folded_name.chars())
+}
+
+fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '.' | '+')).map(|c| c.to_ascii_lowercase())
 }
 
 /// Up to three of `known` that resemble `name`, the nearest first.
@@ -28,6 +37,7 @@ mod tests {
     #[test]
     fn separators_and_case_do_not_matter() {
         assert_eq!(fold("RTX-4090"), fold("rtx 4090"));
+        assert!(folds_to("RTX-4090", "rtx4090") && !folds_to("RTX-4090", "rtx409") && !folds_to("RTX-409", "rtx4090"));
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn engine(catalog: &Catalog, engine: &Engine, problems: &mut Vec<CatalogError>) 
             problems.push(problem(&quirk.origin, &quirk.id, format!("{} {version} is not a known release", engine.name())));
         }
         for name in quirk.when.flag.iter().chain(quirk.fix_flags.keys()) {
-            if !engine.flags().iter().any(|flag| flag.name == *name) {
+            if !engine.flags().any(|flag| flag.name == *name) {
                 problems.push(problem(&quirk.origin, &quirk.id, format!("no flag is called `{name}`")));
             }
         }
@@ -164,7 +164,7 @@ fn engine(catalog: &Catalog, engine: &Engine, problems: &mut Vec<CatalogError>) 
     }
     for flag in engine.flags() {
         for name in &flag.replaced_by {
-            if !engine.flags().iter().any(|other| other.name == *name) {
+            if !engine.flags().any(|other| other.name == *name) {
                 problems.push(problem(&flag.origin, &flag.name, format!("no flag is called `{name}`, which is said to replace it")));
             }
         }

@@ -5,15 +5,13 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use minijinja::Value;
-
 use crate::cli::{DiagnoseCommand, Format};
 use crate::commands::{output, plan};
-use crate::diagnose::{Diagnosis, Examiner};
+use crate::diagnose::{Diagnosis, Examiner, Patterns};
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::hint::Hint;
-use crate::log::{LogError, Reader};
-use crate::report::{self, json};
+use crate::log::LogError;
+use crate::report::{self, github, json, markdown};
 
 /// Runs `gpudoctor diagnose`.
 ///
@@ -21,19 +19,25 @@ use crate::report::{self, json};
 /// When the log or a rule cannot be read.
 pub fn run(command: &DiagnoseCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.rules.as_deref())?;
-    let examiner = Examiner::new(&catalog);
-    let facts = Value::from_iter(std::iter::empty::<(String, Value)>());
-    let diagnosis = match &command.log {
-        Some(path) if path != Path::new("-") => {
-            let name = format!("`{}`", path.display());
-            examine(open(path)?, &name, examiner, &facts)?
-        }
-        _ => examine(io::stdin().lock(), "the standard input", examiner, &facts)?,
+    let patterns = Patterns::new(&catalog);
+    let mut examiner = Examiner::new(&patterns);
+    let (name, read) = match &command.log {
+        Some(path) if path != Path::new("-") => (format!("`{}`", path.display()), examiner.read(open(path)?)),
+        _ => ("the standard input".to_owned(), examiner.read(io::stdin().lock())),
     };
+    match read {
+        Err(error) if examiner.lines() == 0 => return Err(unreadable(&name, &error)),
+        // Half a log may well show the cause: a file that is still written, a disk that is full.
+        Err(error) => output::progress(&format!("{name}: {error}; what came before is diagnosed")),
+        Ok(()) => {}
+    }
+    let diagnosis = examiner.finish(&minijinja::context! {});
     let code = exit_code(&diagnosis);
     let text = match command.format {
         Format::Json => json::diagnose::render(&diagnosis, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?,
-        _ => report::diagnose::render(&diagnosis, output::width()),
+        Format::Markdown => markdown::diagnose::render(&diagnosis),
+        Format::Github => github::diagnose(&diagnosis),
+        Format::Text => report::diagnose::render(&diagnosis, output::width()),
     };
     output::print(&text)?;
     Ok(code)
@@ -52,22 +56,10 @@ fn open(path: &Path) -> Result<impl Read + use<>, Error> {
     fs_err::File::open(path).map_err(readable)
 }
 
-fn examine(stream: impl Read, name: &str, mut examiner: Examiner<'_>, facts: &Value) -> Result<Diagnosis, Error> {
-    let unreadable = |error: &LogError| {
-        let told = Error::input(format!("{name} cannot be diagnosed: {error}"));
-        match error.hint() {
-            Some(hint) => told.with_hint(hint),
-            None => told,
-        }
-    };
-    let mut reader = Reader::open(stream).map_err(|error| unreadable(&error))?;
-    while let Some(raw) = reader.next_line().map_err(|error| unreadable(&error))? {
-        if raw.is_plain() && !examiner.wants(raw.bytes) {
-            continue;
-        }
-        for line in raw.lines() {
-            examiner.observe(&line);
-        }
+fn unreadable(name: &str, error: &LogError) -> Error {
+    let told = Error::input(format!("{name} cannot be diagnosed: {error}"));
+    match error.hint() {
+        Some(hint) => told.with_hint(hint),
+        None => told,
     }
-    Ok(examiner.finish(facts, reader.lines()))
 }

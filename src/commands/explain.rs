@@ -1,4 +1,4 @@
-//! `explain`: the page of a term or finding, and the figures of a plan behind a term.
+//! `explain`: the page of a term, finding, cause or class of causes, and the figures of a plan behind a term.
 
 use crate::catalog::{Catalog, Engine, Quirk};
 use crate::cli::ExplainCommand;
@@ -14,15 +14,26 @@ pub fn run(command: &ExplainCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.request.rules.as_deref())?;
     let Some(word) = &command.word else {
         let quirks: Vec<Quirk> = quirks(&catalog).cloned().collect();
-        output::print(&explain::index(&quirks))?;
+        output::print(&explain::index(&quirks, catalog.roots()))?;
         return Ok(EXIT_GOOD);
     };
     if let Some(quirk) = quirks(&catalog).find(|quirk| quirk.id == *word) {
         output::print(&explain::quirk(quirk))?;
         return Ok(EXIT_GOOD);
     }
-    let page = explain::page(word).ok_or_else(|| unknown(word, &catalog))?;
+    let cause = catalog.cause(word).map(|cause| explain::cause::cause(cause, &catalog));
+    let root = || catalog.roots().iter().find(|root| root.id == *word).map(|root| explain::cause::root(root, &catalog));
+    let Some(page) = explain::page(word) else {
+        let page = cause.or_else(root).ok_or_else(|| unknown(word, &catalog))?;
+        output::print(&page)?;
+        return Ok(EXIT_GOOD);
+    };
     let mut text = explain::render(page);
+    // A problem that both checks and logs show has one id and two pages.
+    if let Some(cause) = cause {
+        text.push('\n');
+        text.push_str(&cause);
+    }
     if !command.request.is_empty() {
         text.push('\n');
         text.push_str(&figures(command, page)?);
@@ -48,6 +59,8 @@ fn quirks(catalog: &Catalog) -> impl Iterator<Item = &Quirk> {
 fn unknown(word: &str, catalog: &Catalog) -> Error {
     let error = Error::usage(format!("nothing is called `{word}`"));
     let known = pages::all().map(|page| page.name).chain(quirks(catalog).map(|quirk| quirk.id.as_str()));
+    let known = known.chain(catalog.causes().iter().map(|cause| cause.id.as_str()));
+    let known = known.chain(catalog.roots().iter().map(|root| root.id.as_str()));
     match nearest(word, known) {
         Some(name) => error.with_hint(format!("the nearest is `{name}`")),
         None => error.with_hint("list what can be explained with `gpudoctor explain`"),

@@ -71,7 +71,7 @@ fn files(plan: &Plan, prepared: &inputs::Prepared) -> Result<(Validated, Vec<(St
         options.bind = address;
     }
     let engine = prepared.catalog.engine(&plan.engine.name).map_err(|error| Error::input(error.to_string()))?;
-    options.negatable = negatable_flags(engine, &plan.engine.version);
+    options.negatable = negatable_flags(plan, engine);
     let artifacts = render::render(plan, &options).map_err(|error| Error::hinted(&error))?;
     let context = render::vllm::context(plan, &options).map_err(|error| Error::hinted(&error))?;
     let steps = context.steps.into_iter().map(|step| (step.title, step.command)).collect();

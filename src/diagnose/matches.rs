@@ -21,6 +21,8 @@ pub(super) struct Matched<'c> {
     pub(super) confidence: f64,
     /// The first line of each pattern that matched, the surest pattern first.
     pub(super) lines: Vec<Sighting>,
+    /// What the surest pattern has to say.
+    pub(super) message: Option<&'c str>,
     /// The captures of the surest pattern, and those that it takes from other lines.
     pub(super) captures: Vec<(String, String)>,
     /// The first line that shows it.
@@ -36,15 +38,15 @@ pub(super) fn all<'c>(catalog: &'c Catalog, probes: &Probes<'_>, sightings: &Sig
     catalog.causes().iter().filter_map(|cause| matched(cause, probes, sightings)).collect()
 }
 
-struct Hit<'a> {
-    pattern: &'a Pattern,
+struct Hit<'c, 'a> {
+    pattern: &'c Pattern,
     seen: &'a Seen,
     sighting: &'a Sighting,
     confidence: f64,
 }
 
 fn matched<'c>(cause: &'c Cause, probes: &Probes<'_>, sightings: &Sightings) -> Option<Matched<'c>> {
-    let mut hits: Vec<Hit<'_>> = cause.pattern.iter().filter_map(|pattern| hit(pattern, probes, sightings)).collect();
+    let mut hits: Vec<Hit<'c, '_>> = cause.pattern.iter().filter_map(|pattern| hit(pattern, probes, sightings)).collect();
     hits.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(a.sighting.number.cmp(&b.sighting.number)));
     let best = hits.first()?;
     let mut lines: Vec<Sighting> = Vec::new();
@@ -62,14 +64,15 @@ fn matched<'c>(cause: &'c Cause, probes: &Probes<'_>, sightings: &Sightings) -> 
         let other = probes.id(expression).and_then(|id| sightings.of(id)).and_then(|seen| seen.nearest(best.sighting.number));
         captures.extend(other.into_iter().flat_map(|sighting| sighting.captures.iter().cloned()));
     }
+    let message = best.pattern.message.as_deref();
     let first = lines.iter().map(|line| line.number).min()?;
     let last = hits.iter().filter_map(|hit| hit.seen.numbers().last()).max().unwrap_or(first);
     let count = hits.iter().map(|hit| hit.seen.count).max().unwrap_or(1);
     lines.truncate(QUOTED);
-    Some(Matched { cause, confidence, lines, captures, first, last, count })
+    Some(Matched { cause, confidence, lines, message, captures, first, last, count })
 }
 
-fn hit<'a>(pattern: &'a Pattern, probes: &Probes<'_>, sightings: &'a Sightings) -> Option<Hit<'a>> {
+fn hit<'c, 'a>(pattern: &'c Pattern, probes: &Probes<'_>, sightings: &'a Sightings) -> Option<Hit<'c, 'a>> {
     let of = |expression: &str| probes.id(expression).and_then(|id| sightings.of(id));
     let seen = of(&pattern.regex)?;
     if pattern.with.iter().any(|other| of(other).is_none()) || pattern.without.iter().any(|other| of(other).is_some()) {

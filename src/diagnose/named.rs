@@ -1,5 +1,9 @@
 //! A cause as a report names it.
 
+use std::collections::BTreeMap;
+
+use minijinja::Value;
+
 use super::matches::Matched;
 use super::sightings::Sighting;
 use crate::advice;
@@ -74,8 +78,11 @@ impl Consequence {
 impl Named {
     /// `cause`, shown by the lines of `matched`, which may be those of a fork.
     pub(super) fn new(cause: &Cause, matched: &Matched<'_>, confidence: f64, context: &Context<'_>) -> Self {
-        let captures = minijinja::Value::from_iter(matched.captures.iter().map(|(name, value)| (name.clone(), redact::line(value))));
-        let messages = cause.messages.iter().chain(&matched.cause.messages);
+        // Of a group that several expressions have, that of the matched line counts.
+        let pairs = matched.captures.iter().rev().map(|(name, value)| (name.clone(), redact::line(value).into_owned()));
+        let captures = Value::from(pairs.collect::<BTreeMap<String, String>>());
+        // The messages of a branch speak of texts that were not seen; those of the fork speak of the one that was.
+        let messages = matched.message.into_iter().chain(matched.cause.messages.iter().map(String::as_str));
         let with_log = minijinja::context! { log => captures.clone(), ..context.facts.clone() };
         let lines = matched.lines.iter().map(|line| Sighting { text: redact::line(&line.text).into_owned(), ..line.clone() });
         Self {
@@ -88,7 +95,7 @@ impl Named {
             first: matched.first,
             last: matched.last,
             count: matched.count,
-            message: messages.filter_map(|message| advice::filled(message, &captures)).next(),
+            message: messages.into_iter().find_map(|message| advice::filled(message, &captures)),
             fixes: context.catalog.advice(cause.advice()).map(|found| advice::fixes(&found, &with_log)).unwrap_or_default(),
             needs: cause.needs.clone(),
             question: None,

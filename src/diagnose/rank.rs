@@ -21,6 +21,7 @@ struct Candidate<'c> {
 
 /// The diagnosis of what matched in a log of `lines` lines.
 pub(super) fn rank(matched: Vec<Matched<'_>>, outcome: Outcome, context: &Context<'_>, lines: u64) -> Diagnosis {
+    let seen: Vec<String> = matched.iter().map(|matched| matched.cause.id.clone()).collect();
     let (silent, causes): (Vec<_>, Vec<_>) =
         matched.into_iter().partition(|matched| matches!(matched.cause.kind, CauseKind::Wrapper | CauseKind::Consequence));
     let present: Vec<&Cause> =
@@ -46,7 +47,7 @@ pub(super) fn rank(matched: Vec<Matched<'_>>, outcome: Outcome, context: &Contex
     }
     let mut wrappers: Vec<Named> = silent.iter().map(|matched| Named::new(matched.cause, matched, matched.confidence, context)).collect();
     wrappers.sort_by_key(|named| named.first);
-    Diagnosis { verdict, causes, wrappers, outcome, lines }
+    Diagnosis { verdict, causes, wrappers, seen, outcome, lines }
 }
 
 fn candidate<'c>(matched: Matched<'c>, present: &[&Cause], context: &Context<'_>) -> Option<Candidate<'c>> {

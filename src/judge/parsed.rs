@@ -16,11 +16,9 @@ const PAIRS_SINCE: &str = "0.33.0";
 pub fn as_parsed(args: &Arguments, engine: &Engine, version: &Version) -> Arguments {
     let mut parsed = Arguments::default();
     for (name, argument) in &args.0 {
-        let whole = completions(engine, version, name);
-        let name = match (status(engine, version, name), whole.as_slice()) {
-            (FlagStatus::Unknown { .. }, [only]) => only,
-            _ => name,
-        };
+        let unknown = matches!(status(engine, version, name), FlagStatus::Unknown { .. });
+        let whole = if unknown { completions(engine, version, name) } else { Vec::new() };
+        let name = if let [only] = whole.as_slice() { only } else { name };
         if let Some((name, argument)) = one(engine, version, name, argument) {
             parsed.0.insert(name, argument);
         }

@@ -21,6 +21,19 @@ pub(super) fn strip(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
+/// Appends `bytes` without control sequences, such as colours, to `plain`; `false` where there is an escape of another kind.
+pub(super) fn strip_colours(bytes: &[u8], plain: &mut Vec<u8>) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr(0x1b, rest) {
+        plain.extend_from_slice(&rest[..at]);
+        let Some(sequence) = rest[at + 1..].strip_prefix(b"[") else { return false };
+        let Some(end) = sequence.iter().take(64).position(|byte| (0x40..=0x7e).contains(byte)) else { return false };
+        rest = &sequence[end + 1..];
+    }
+    plain.extend_from_slice(rest);
+    true
+}
+
 /// Skips the sequence after an escape.
 fn skip(rest: &mut std::str::Chars<'_>) {
     match rest.clone().next() {

@@ -43,7 +43,8 @@ fn bracket<'a>(line: &'a str, source: &mut Source) -> Option<&'a str> {
         && (after.starts_with(':') || after.starts_with(' '))
     {
         source.rank = Some(rank);
-        return Some(after.trim_start_matches(':'));
+        let after = after.strip_prefix(':').unwrap_or(after);
+        return Some(after.strip_prefix(' ').unwrap_or(after));
     }
     let job = inner.split_once(',').and_then(|(job, rank)| job.parse::<u32>().ok().and(rank.parse().ok()));
     let stream = after.strip_prefix("<stderr>:").or_else(|| after.strip_prefix("<stdout>:"));

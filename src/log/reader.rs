@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
-use super::clean;
 use super::stream::{LogError, Stream};
 use super::{Line, Source};
+use super::{clean, escape};
 
 /// How many bytes are asked of the stream at a time.
 const BLOCK: usize = 256 * 1024;
@@ -56,7 +56,7 @@ impl<R: Read> Reader<R> {
     /// When the stream breaks, or its compressed data is damaged. The lines before were given.
     pub fn next_line(&mut self) -> Result<Option<RawLine<'_>>, LogError> {
         let (start, end) = loop {
-            let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
+            let found = memchr::memchr(b'\n', &self.buffer[self.searched..]);
             let end = found.map_or(self.buffer.len(), |at| self.searched + at);
             if end - self.next > LONGEST {
                 let piece = (self.next, self.next + LONGEST);
@@ -116,10 +116,20 @@ fn is_damage(error: &io::Error) -> bool {
 }
 
 impl RawLine<'_> {
-    /// Whether its bytes are what a cleaned line would be searched for: no escapes, no progress, no record of a carrier that
-    /// could hide a text.
-    pub fn is_plain(&self) -> bool {
-        self.bytes.first() != Some(&b'{') && !self.bytes.iter().any(|byte| matches!(byte, 0x1b | b'\r' | 0x08))
+    /// Bytes that hold every text which a cleaned line of it would hold, so that it need not be cleaned only to be searched.
+    /// `None` where nothing less than cleaning shows them.
+    pub fn searchable<'s>(&'s self, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
+        // Backspaces take text away, and escapes of JSON hide it; the break at the end of a record hides nothing.
+        let hidden = memchr::memchr(0x08, self.bytes).is_some()
+            || self.bytes.first() == Some(&b'{') && memchr::memchr_iter(b'\\', self.bytes).nth(1).is_some();
+        if hidden {
+            return None;
+        }
+        if memchr::memchr(0x1b, self.bytes).is_none() {
+            return Some(self.bytes);
+        }
+        scratch.clear();
+        escape::strip_colours(self.bytes, scratch).then_some(scratch)
     }
 
     /// The cleaned lines in it: one, or several where it holds the states of progress bars or a record of more lines.

@@ -139,12 +139,13 @@ pub struct Layer {
 
 impl Layer {
     /// The mixers of the layer that own a cache or a state: none, one, or two (Falcon-H1).
-    pub fn caches(&self) -> Vec<&Mixer> {
-        match &self.mixer {
-            Mixer::None | Mixer::Shared { .. } => Vec::new(),
-            Mixer::Parallel { attention, recurrent } => vec![attention, recurrent],
-            other => vec![other],
-        }
+    pub fn caches(&self) -> impl Iterator<Item = &Mixer> {
+        let (first, second): (Option<&Mixer>, Option<&Mixer>) = match &self.mixer {
+            Mixer::None | Mixer::Shared { .. } => (None, None),
+            Mixer::Parallel { attention, recurrent } => (Some(attention), Some(recurrent)),
+            other => (Some(other), None),
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -395,7 +396,7 @@ impl ModelSpec {
 
     /// Whether any layer keeps a recurrent state instead of a cache.
     pub fn is_hybrid(&self) -> bool {
-        self.layers.iter().any(|layer| layer.caches().iter().any(|mixer| matches!(mixer, Mixer::Recurrent { .. })))
+        self.layers.iter().any(|layer| layer.caches().any(|mixer| matches!(mixer, Mixer::Recurrent { .. })))
     }
 
     /// Whether the model caches latents (multi-head latent attention).

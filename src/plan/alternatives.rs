@@ -9,7 +9,7 @@ use crate::plan::outcome::{Alternative, Devices, Plan, Verdict};
 use crate::plan::pieces::PieceCache;
 use crate::plan::search::{LEAST_CONTEXT, MOST_UTILIZATION, Settings, Variant, Wish, search};
 use crate::plan::speed;
-use crate::plan::variant::variants;
+use crate::plan::variant::smallest;
 use crate::units::Bytes;
 
 /// Changes to a launch that does not fit, each alone, that would make it fit; smallest first.
@@ -107,7 +107,7 @@ pub fn alternatives(inputs: &Inputs<'_>, settings: &Settings<'_>, plan: &Plan) -
         if model.parameters.total >= plan.model.parameters.total {
             continue;
         }
-        found.extend(fast(&model, inputs, settings));
+        found.extend(fast(model, inputs, settings));
     }
     found
 }
@@ -117,10 +117,11 @@ fn billions(name: &str) -> Option<f64> {
     name.strip_suffix('b')?.parse().ok()
 }
 
-fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Option<Alternative> {
+fn fast(model: ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Option<Alternative> {
     let chosen = &inputs.chosen;
-    let variants = variants(model, None, inputs.catalog, chosen.engine, &chosen.behaviour, &inputs.devices).ok()?;
-    let smallest = variants.last()?.clone();
+    let name = model.id.rsplit('/').next().unwrap_or(&model.id).to_owned();
+    let least_context = LEAST_CONTEXT.min(model.context_length);
+    let smallest = smallest(model, inputs.catalog, chosen.engine, &chosen.behaviour, &inputs.devices);
     if !could_run(&smallest, settings) {
         return None;
     }
@@ -128,14 +129,13 @@ fn fast(model: &ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Opti
     fixed.set("cpu-offload-gb", 0);
     let wish = Wish { context: None, concurrency: None, fixed };
     let found = search(std::slice::from_ref(&smallest), settings, &wish, &[(1, 1)])?;
-    if found.evaluation.verdict != Verdict::Fits || found.evaluation.launch.max_model_len < LEAST_CONTEXT.min(model.context_length) {
+    if found.evaluation.verdict != Verdict::Fits || found.evaluation.launch.max_model_len < least_context {
         return None;
     }
     let pieces = PieceCache::default();
     let setting = Setting { model: &smallest.model, pieces: &pieces, ..settings.device };
     let mut args = found.args;
     args.remove("cpu-offload-gb");
-    let name = model.id.rsplit('/').next().unwrap_or(&model.id);
     Some(alternative(format!("{name}, {}, all weights on the device", smallest.label), args, &found.evaluation, &setting))
 }
 

@@ -140,18 +140,21 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
     let ranks: Vec<Rank<'_>> = stages.iter().map(|stage| Rank::new(stage, &launch, setting)).collect();
     let blocks = ranks.iter().map(|rank| rank.blocks(rank.available.expected)).min().unwrap_or(0);
     let blocks_low = ranks.iter().map(|rank| rank.blocks(rank.available.low)).min().unwrap_or(0);
-    let Some(tightest) = ranks.iter().min_by_key(|rank| (rank.blocks(rank.available.expected), rank.available.expected)) else {
+    let pinned: Bytes = ranks.iter().map(|rank| rank.weights.pinned * launch.parallel.tensor).sum();
+    let offloaded: Bytes = ranks.iter().map(|rank| rank.weights.offloaded * launch.parallel.tensor).sum();
+    let device_used =
+        ranks.iter().map(|rank| rank.device_used(&launch, setting, blocks)).max_by_key(|used| used.expected).unwrap_or_default();
+    let Some(tightest) = ranks.into_iter().min_by_key(|rank| (rank.blocks(rank.available.expected), rank.available.expected)) else {
         return Evaluation::empty(launch, setting);
     };
     let mut reasons = tightest.reasons(&launch, setting);
     let layout = tightest.layout.as_ref();
     let kv = layout.map_or_else(no_cache, |layout| layout.cache_of_blocks(blocks, &launch, setting.era));
     let guaranteed = layout.map_or(0, |layout| layout.cache_of_blocks(blocks_low, &launch, setting.era).tokens);
-    let pinned: Bytes = ranks.iter().map(|rank| rank.weights.pinned * launch.parallel.tensor).sum();
-    let offloaded: Bytes = ranks.iter().map(|rank| rank.weights.offloaded * launch.parallel.tensor).sum();
-    let device_used =
-        ranks.iter().map(|rank| rank.device_used(&launch, setting, blocks)).max_by_key(|used| used.expected).unwrap_or_default();
-    let budget = tightest.budget(&launch, setting, kv, device_used, (offloaded, pinned));
+    let longest_request =
+        layout.map_or(setting.model.context_length, |layout| layout.longest_request(tightest.available.low, setting.model.context_length));
+    let weights = tightest.weights.clone();
+    let budget = tightest.into_budget(&launch, setting, kv, device_used, (offloaded, pinned));
     reasons.extend(limits(&budget, setting));
     let structure = misfits(setting.model, launch.parallel);
     let invalid = !structure.is_empty() || launch.parallel.devices() > setting.devices.count;
@@ -169,9 +172,7 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
         (false, true, true) => Verdict::FitsWithOffload,
         (false, true, false) => Verdict::Fits,
     };
-    let longest_request =
-        layout.map_or(setting.model.context_length, |layout| layout.longest_request(tightest.available.low, setting.model.context_length));
-    Evaluation { verdict, reasons, weights: tightest.weights.clone(), budget, longest_request, guaranteed_kv_tokens: guaranteed, launch }
+    Evaluation { verdict, reasons, weights, budget, longest_request, guaranteed_kv_tokens: guaranteed, launch }
 }
 
 impl Evaluation {
@@ -355,15 +356,15 @@ impl<'a> Rank<'a> {
         Band { low: used(|band| band.low), expected: used(|band| band.expected), high: used(|band| band.high) + growth }
     }
 
-    fn budget(
-        &self,
+    fn into_budget(
+        self,
         launch: &Launch,
         setting: &Setting<'_>,
         kv: KvCache,
         device_used: Band,
         (offloaded, host_memory): (Bytes, Bytes),
     ) -> Budget {
-        let kv_term = kv_term(&kv, self, launch);
+        let kv_term = kv_term(&kv, &self, launch);
         let headroom = Term {
             name: TermName::Headroom,
             size: Band {
@@ -381,9 +382,8 @@ impl<'a> Rank<'a> {
             inside_requested: false,
             note: "left of the device".to_owned(),
         };
-        let mut terms = self.terms.clone();
-        terms.push(kv_term);
-        terms.push(headroom);
+        let mut terms = self.terms;
+        terms.extend([kv_term, headroom]);
         terms.sort_by_key(|term| term.name);
         Budget {
             memory_total: setting.devices.cuda_total,

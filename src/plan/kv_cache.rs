@@ -102,11 +102,12 @@ const fn steps_in_flight(launch: &Launch, era: &Era) -> u64 {
 
 /// What `layer` stores on one rank. A sparse-attention layer has a second cache, its indexer's keys; a layer
 /// with attention and a recurrent block has one of each.
-fn layer_caches(layer: &Layer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> Vec<LayerCache> {
-    layer.caches().into_iter().flat_map(|mixer| mixer_caches(mixer, launch, dtype, windows_apart)).collect()
+fn layer_caches(layer: &Layer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> impl Iterator<Item = LayerCache> {
+    layer.caches().flat_map(move |mixer| mixer_caches(mixer, launch, dtype, windows_apart).into_iter().flatten())
 }
 
-fn mixer_caches(mixer: &Mixer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> Vec<LayerCache> {
+/// The caches of one mixer: none has more than three.
+fn mixer_caches(mixer: &Mixer, launch: &Launch, dtype: KvDtype, windows_apart: bool) -> [Option<LayerCache>; 3] {
     let tensor = launch.parallel.tensor;
     let attention = |bytes: u64, keeps: Keeps| LayerCache { keeps, bytes, block_size: launch.block_size, page: bytes * launch.block_size };
     let window = |tokens: u64| {
@@ -119,27 +120,23 @@ fn mixer_caches(mixer: &Mixer, launch: &Launch, dtype: KvDtype, windows_apart: b
                 Span::Chunked(chunk) if windows_apart => Keeps::Chunk(chunk),
                 Span::Full | Span::Chunked(_) => Keeps::Everything,
             };
-            vec![attention(dtype.attention_bytes(local_kv_heads(kv_heads, tensor), head_dim, v_head_dim), keeps)]
+            [Some(attention(dtype.attention_bytes(local_kv_heads(kv_heads, tensor), head_dim, v_head_dim), keeps)), None, None]
         }
         Mixer::Latent { kv_lora_rank, qk_rope_head_dim, index_head_dim, .. } => {
-            let mut caches = vec![attention(dtype.latent_bytes(kv_lora_rank + qk_rope_head_dim), Keeps::Everything)];
-            caches.extend(index_head_dim.map(|elements| attention(indexer_bytes(elements), Keeps::Everything)));
-            caches
+            let latent = attention(dtype.latent_bytes(kv_lora_rank + qk_rope_head_dim), Keeps::Everything);
+            [Some(latent), index_head_dim.map(|elements| attention(indexer_bytes(elements), Keeps::Everything)), None]
         }
         Mixer::CompressedLatent { head_dim, window: tokens, ratio, index_head_dim, .. } => {
             let latent = dtype.latent_bytes(head_dim);
-            let mut caches = vec![attention(latent, window(tokens))];
-            if let Some(ratio) = ratio {
-                caches.push(attention(latent.div_ceil(ratio), Keeps::Everything));
-                caches.extend(index_head_dim.map(|elements| attention(indexer_bytes(elements).div_ceil(ratio), Keeps::Everything)));
-            }
-            caches
+            let compressed = |bytes: u64| ratio.map(|ratio| attention(bytes.div_ceil(ratio), Keeps::Everything));
+            let indexer = index_head_dim.and_then(|elements| compressed(indexer_bytes(elements)));
+            [Some(attention(latent, window(tokens))), compressed(latent), indexer]
         }
         Mixer::Recurrent { conv_elements, state_elements, .. } => {
             let bytes = (conv_elements.div_ceil(tensor) + state_elements.div_ceil(tensor)) * launch.dtype.bytes();
-            vec![LayerCache { keeps: Keeps::State, bytes, block_size: launch.block_size, page: bytes }]
+            [Some(LayerCache { keeps: Keeps::State, bytes, block_size: launch.block_size, page: bytes }), None, None]
         }
-        Mixer::Shared { .. } | Mixer::Parallel { .. } | Mixer::None => Vec::new(),
+        Mixer::Shared { .. } | Mixer::Parallel { .. } | Mixer::None => [None; 3],
     }
 }
 

@@ -102,10 +102,9 @@ pub fn make(inputs: Inputs<'_>) -> Result<Plan, MakeError> {
     if needs_first_runner {
         offload_env.insert(RUNNER.to_owned(), "0".to_owned());
     }
-    let model = inputs.model.clone();
     let pieces = PieceCache::default();
     let setting = Setting {
-        model: &model,
+        model: &inputs.model,
         pieces: &pieces,
         devices: &inputs.devices,
         version: &inputs.chosen.behaviour,

@@ -2,7 +2,7 @@
 //! sizes or utilisation, so that a search computes them once for each split.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::engine::era::Era;
@@ -26,7 +26,7 @@ pub struct Piece {
     /// Bytes that torch allocates for it once loaded.
     pub resident: u64,
     /// Which parameter of the engine it is part of: projections that are fused into one have the same number.
-    pub fused: u32,
+    pub fused: usize,
     /// Of `resident`, what one token reads: of experts, those that it uses.
     pub active: u64,
     /// Bytes of each parameter as created: weights, scales, zero points, indices.
@@ -65,26 +65,62 @@ impl PieceCache {
     }
 }
 
+/// A tensor group with its index in [`ModelSpec::tensors`].
+type Indexed<'a> = (usize, &'a TensorGroup);
+
+/// Layers are mostly alike, so that the pieces of one are computed only if no layer before it has the same tensors.
 fn pieces(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, loader: Loader<'_>) -> Vec<Piece> {
     let quantization = effective_quantization(model, launch);
     let plain_dense = quantization.as_ref().is_some_and(|quantization| leaves_dense_layers_plain(model, era, quantization));
     let replaced = quantization.as_ref().is_some_and(|quantization| era.loses_offload.contains(&quantization.method));
-    let settings = Settings { launch, era, loader, plain_dense, replaced };
+    let settings = Settings { launch, era, loader, quantization: quantization.as_ref(), plain_dense, replaced };
     let has_head = model.tensors.iter().any(|group| group.role == Role::Head);
-    let mut known: HashMap<(&str, Role), Layouts> = HashMap::new();
-    let mut parameters: HashMap<(Option<u32>, &str), u32> = HashMap::new();
     // A list of modules to skip that names layers decides layer by layer; any other decides alike for all.
     let by_layer = quantization.as_ref().is_some_and(|quantization| quantization.skipped_modules.iter().any(|module| names_layers(module)));
     let held = model.tensors.iter().enumerate().filter(|(_, group)| stage.holds(group, model.tie_word_embeddings && !has_head));
-    held.map(|(index, group)| {
-        let compute = || group_layouts(group, quantization.as_ref(), settings);
-        let layouts = if by_layer { compute() } else { *known.entry((module(group), group.role)).or_insert_with(compute) };
-        let number = u32::try_from(parameters.len()).unwrap_or(u32::MAX);
-        let fused = *parameters.entry((group.layer, fused(module(group)))).or_insert(number);
-        let piece = piece(index, group, layouts, settings);
-        Piece { fused, active: Bytes(piece.resident).scale(active_share(group, model)).0, ..piece }
-    })
-    .collect()
+    let held: Vec<Indexed<'_>> = held.collect();
+    let mut pieces: Vec<Piece> = Vec::with_capacity(held.len());
+    let mut kinds: Vec<(&[Indexed<'_>], Rc<[Piece]>)> = Vec::new();
+    for layer in held.chunk_by(|(_, left), (_, right)| left.layer == right.layer) {
+        let known = kinds.iter().find(|(known, _)| !by_layer && alike(known, layer, model)).map(|(_, pieces)| Rc::clone(pieces));
+        let like = known.unwrap_or_else(|| {
+            let computed: Rc<[Piece]> = layer_pieces(layer, model, settings).into();
+            kinds.push((layer, Rc::clone(&computed)));
+            computed
+        });
+        let start = pieces.len();
+        let placed = like.iter().zip(layer);
+        pieces.extend(placed.map(|(piece, (index, group))| Piece {
+            group: *index,
+            layer: group.layer,
+            fused: start + piece.fused,
+            ..*piece
+        }));
+    }
+    pieces
+}
+
+/// Whether two layers have the same tensors in the same order, and route tokens alike.
+fn alike(left: &[Indexed<'_>], right: &[Indexed<'_>], model: &ModelSpec) -> bool {
+    let same = |((_, left), (_, right)): (&Indexed<'_>, &Indexed<'_>)| {
+        (left.rows, left.columns, left.copies, left.role) == (right.rows, right.columns, right.copies, right.role)
+            && left.stored == right.stored
+            && left.layer.is_some() == right.layer.is_some()
+            && module(left) == module(right)
+    };
+    let mlp = |layer: &[Indexed<'_>]| layer.first().and_then(|(_, group)| mlp(group, model));
+    left.len() == right.len() && left.iter().zip(right).all(same) && mlp(left) == mlp(right)
+}
+
+/// The pieces of one layer; parameters are counted from its first group.
+fn layer_pieces(layer: &[Indexed<'_>], model: &ModelSpec, settings: Settings<'_>) -> Vec<Piece> {
+    let mut parameters: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut pieces = Vec::with_capacity(layer.len());
+    for (offset, &(index, group)) in layer.iter().enumerate() {
+        let fused = *parameters.entry(fused(module(group))).or_insert(offset);
+        pieces.push(Piece { fused, ..piece(index, group, model, settings) });
+    }
+    pieces
 }
 
 fn names_layers(module: &str) -> bool {
@@ -93,10 +129,8 @@ fn names_layers(module: &str) -> bool {
 
 /// The module's name without its layer: `self_attn.q_proj` of `layers.3.self_attn.q_proj`.
 pub fn module(group: &TensorGroup) -> &str {
-    match group.layer {
-        Some(_) => group.name.splitn(3, '.').nth(2).unwrap_or(&group.name),
-        None => &group.name,
-    }
+    let in_layer = group.layer.and_then(|_| group.name.strip_prefix("layers.")?.split_once('.'));
+    in_layer.map_or(&group.name, |(_, module)| module)
 }
 
 /// The engine fuses query, key and value projections, and gate and up projections, into one parameter each.
@@ -113,10 +147,15 @@ fn active_share(group: &TensorGroup, model: &ModelSpec) -> f64 {
     if !matches!(group.role, Role::Expert(_)) {
         return 1.0;
     }
-    match group.layer.and_then(|layer| model.layers.get(layer as usize)).map(|layer| &layer.mlp) {
+    match mlp(group, model) {
         Some(Mlp::Experts { count, per_token, .. }) => *per_token as f64 / (*count).max(1) as f64,
         _ => 1.0,
     }
+}
+
+/// The feed-forward block of a group's layer.
+fn mlp<'a>(group: &TensorGroup, model: &'a ModelSpec) -> Option<&'a Mlp> {
+    group.layer.and_then(|layer| model.layers.get(layer as usize)).map(|layer| &layer.mlp)
 }
 
 /// The quantisation that is in effect: the checkpoint's, or the one applied while loading.
@@ -148,6 +187,8 @@ struct Settings<'a> {
     launch: &'a Launch,
     era: &'a Era,
     loader: Loader<'a>,
+    /// The quantisation in effect.
+    quantization: Option<&'a CheckpointQuantization>,
     /// Whether dense linear layers stay in 16 bits although the checkpoint is quantised.
     plain_dense: bool,
     /// Whether loading replaces quantised parameters in a version that loses an offload by it.
@@ -160,8 +201,10 @@ pub fn leaves_dense_layers_plain(model: &ModelSpec, era: &Era, quantization: &Ch
     era.gptq_reads_headers && model.without_tensors && quantization.method.contains("gptq")
 }
 
-fn piece(index: usize, group: &TensorGroup, layouts: Layouts, settings: Settings<'_>) -> Piece {
+/// The piece of `group`, which stands at `index`; which parameter it is part of its layer tells.
+fn piece(index: usize, group: &TensorGroup, model: &ModelSpec, settings: Settings<'_>) -> Piece {
     let launch = settings.launch;
+    let layouts = group_layouts(group, settings);
     let part = share(group, launch.parallel);
     let mut parameters = layouts.stored.parameters(part.rows, part.columns).map(|bytes| bytes.saturating_mul(part.copies));
     let resident =
@@ -175,13 +218,13 @@ fn piece(index: usize, group: &TensorGroup, layouts: Layouts, settings: Settings
     let resident = resident.into_iter().fold(0, u64::saturating_add);
     let (layer, role, repacked) = (group.layer, group.role, layouts.repacked);
     let replaced = repacked || settings.replaced && layouts.stored != Storage::Plain(launch.dtype.bytes());
-    let computed = Piece { group: index, fused: 0, active: 0, layer, role, stored, resident, parameters, state, repacked, replaced };
-    let Some(exact) = group.stored.as_ref().filter(|_| !launch.quantized_in_flight && keeps_stored_type(group, launch)) else {
-        return computed;
-    };
-    let share_of_whole = part.elements() as f64 / group.elements().max(1) as f64;
-    let exact = exact.bytes.scale(share_of_whole).0;
-    Piece { stored: exact, resident: exact.saturating_add(resident).saturating_sub(stored), ..computed }
+    let exact = group.stored.as_ref().filter(|_| !launch.quantized_in_flight && keeps_stored_type(group, launch));
+    let (stored, resident) = exact.map_or((stored, resident), |exact| {
+        let exact = exact.bytes.scale(part.elements() as f64 / group.elements().max(1) as f64).0;
+        (exact, exact.saturating_add(resident).saturating_sub(stored))
+    });
+    let active = Bytes(resident).scale(active_share(group, model)).0;
+    Piece { group: index, fused: 0, active, layer, role, stored, resident, parameters, state, repacked, replaced }
 }
 
 /// Whether the engine keeps the checkpoint's type: 32-bit tensors are narrowed to the launch's dtype.
@@ -190,16 +233,16 @@ fn keeps_stored_type(group: &TensorGroup, launch: &Launch) -> bool {
     !narrowed || !matches!(group.role, Role::Linear(_) | Role::Expert(_) | Role::Embedding | Role::Head)
 }
 
-fn group_layouts(group: &TensorGroup, quantization: Option<&CheckpointQuantization>, settings: Settings<'_>) -> Layouts {
+fn group_layouts(group: &TensorGroup, settings: Settings<'_>) -> Layouts {
     let plain = Storage::Plain(settings.launch.dtype.bytes());
     let plain = Layouts { stored: plain, resident: plain, repacked: false };
-    let Some(quantization) = quantization else { return plain };
+    let Some(quantization) = settings.quantization else { return plain };
     let loader = settings.loader;
-    let skipped = quantization.skips(&group.name);
+    let skipped = || quantization.skips(&group.name);
     match group.role {
-        Role::Linear(_) if !skipped && !settings.plain_dense => layouts(quantization, loader, false),
-        Role::Expert(_) if !skipped => layouts(quantization.experts.as_deref().unwrap_or(quantization), loader, true),
-        Role::Head if quantization.quantized_head && !skipped => layouts(quantization, loader, false),
+        Role::Linear(_) if !settings.plain_dense && !skipped() => layouts(quantization, loader, false),
+        Role::Expert(_) if !skipped() => layouts(quantization.experts.as_deref().unwrap_or(quantization), loader, true),
+        Role::Head if quantization.quantized_head && !skipped() => layouts(quantization, loader, false),
         _ => plain,
     }
 }

@@ -238,15 +238,18 @@ impl Trial<'_> {
         let mut args = self.arguments(style);
         let floor = self.wish.context.unwrap_or(LEAST_CONTEXT).min(self.variant.model.context_length);
         self.set_context(&mut args, floor);
-        self.set_utilization(&mut args);
+        let mut probe = self.evaluate_fullest(&mut args);
         if self.offload {
-            self.set_offload(&mut args);
+            probe = self.evaluate_least_offload(&mut args);
         }
-        let probe = evaluate(&args, &self.setting);
-        let context = self.wish.context.or_else(|| wish_context(&self.wish.fixed)).unwrap_or_else(|| self.choose_context(&probe));
-        self.set_context(&mut args, context);
-        self.set_utilization(&mut args);
-        let evaluation = evaluate(&args, &self.setting);
+        let given = wish_context(&self.wish.fixed);
+        let context = self.wish.context.or(given).unwrap_or_else(|| self.choose_context(&probe));
+        let evaluation = if context == floor || given.is_some() {
+            probe
+        } else {
+            self.set_context(&mut args, context);
+            self.evaluate_fullest(&mut args)
+        };
         let evaluation = self.require_concurrency(evaluation, context);
         Candidate { style, args, evaluation, context }
     }
@@ -302,11 +305,11 @@ impl Trial<'_> {
         }
     }
 
-    /// The largest utilisation whose device memory, at its high band, stays within the limit.
-    fn set_utilization(&self, args: &mut Arguments) {
+    /// Sets the largest utilisation whose device memory, at its high band, stays within the limit, and evaluates that.
+    fn evaluate_fullest(&self, args: &mut Arguments) -> Evaluation {
         let fixed = &self.wish.fixed;
         if fixed.get("gpu-memory-utilization").is_some() || fixed.get("kv-cache-memory-bytes").is_some() {
-            return;
+            return evaluate(args, &self.setting);
         }
         let total = self.setting.devices.cuda_total.0.max(1) as f64;
         // Device memory grows with the requested size byte by byte, but for whole blocks, which only leave more free.
@@ -316,24 +319,27 @@ impl Trial<'_> {
         let context = trial.budget.term(TermName::Context).map_or(0.0, |term| term.size.high.0 as f64);
         let most = ((self.setting.devices.limit.0 as f64 - beyond).min(total - context) / total).min(MOST_UTILIZATION);
         let utilization = ((most * 1e4).floor() / 1e4).max(0.01);
+        if utilization == MOST_UTILIZATION {
+            return trial;
+        }
         args.set("gpu-memory-utilization", utilization);
+        evaluate(args, &self.setting)
     }
 
-    /// The least host memory, in half GiB, with which the launch fits; all layers if none does.
-    fn set_offload(&self, args: &mut Arguments) {
+    /// Sets the least host memory, in half GiB, with which the launch fits, or that of all layers if none does, and
+    /// evaluates that.
+    fn evaluate_least_offload(&self, args: &mut Arguments) -> Evaluation {
         args.set("cpu-offload-gb", 9999.0);
-        self.set_utilization(args);
-        let all = evaluate(args, &self.setting).weights.offloaded.gib();
+        let all = self.evaluate_fullest(args).weights.offloaded.gib();
         let most = (all / self.tensor as f64 * 2.0).ceil() as u64 + 1;
         let (mut low, mut high) = (1, most);
         while low < high {
             let middle = low + (high - low) / 2;
             args.set("cpu-offload-gb", middle as f64 / 2.0);
-            self.set_utilization(args);
-            if evaluate(args, &self.setting).verdict.is_good() { high = middle } else { low = middle + 1 }
+            if self.evaluate_fullest(args).verdict.is_good() { high = middle } else { low = middle + 1 }
         }
         args.set("cpu-offload-gb", low as f64 / 2.0);
-        self.set_utilization(args);
+        self.evaluate_fullest(args)
     }
 
     /// The longest customary context that one request can have, or, beyond what is enough, that all have.

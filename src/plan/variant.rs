@@ -55,8 +55,7 @@ pub fn variants(
                 found: quantization.method.clone(),
             });
         }
-        let label = label(quantization);
-        return Ok(vec![Variant { model: model.clone(), why: format!("the checkpoint is in {label}"), label, flags: Vec::new() }]);
+        return Ok(vec![checkpoint(model.clone(), label(quantization))]);
     }
     let plain = || Variant {
         model: model.clone(),
@@ -66,21 +65,36 @@ pub fn variants(
     };
     let found = match asked.map(|scheme| scheme.id.as_str()) {
         Some("none" | "fp32") => vec![plain()],
-        Some(id @ ("awq" | "gptq")) => vec![four_bit(model, id, catalog)],
+        Some(id @ ("awq" | "gptq")) => vec![four_bit(model.clone(), id, catalog)],
         Some(id) => vec![in_flight(model, engine_method(id))],
         None => {
             let mut all = vec![plain()];
             if supports(engine, "fp8", version, devices) {
                 all.push(in_flight(model, "fp8"));
             }
-            // GPTQ's kernels run on older cards than AWQ's.
-            let scheme =
-                if supports(engine, "awq", version, devices) || !supports(engine, "gptq", version, devices) { "awq" } else { "gptq" };
-            all.push(four_bit(model, scheme, catalog));
+            all.push(four_bit(model.clone(), four_bit_scheme(engine, version, devices), catalog));
             all
         }
     };
     Ok(found)
+}
+
+/// Of the variants of `model`, the one with the smallest weights.
+pub fn smallest(model: ModelSpec, catalog: &Catalog, engine: &Engine, version: &Version, devices: &Devices) -> Variant {
+    match model.quantization.as_ref().map(label) {
+        Some(label) => checkpoint(model, label),
+        None => four_bit(model, four_bit_scheme(engine, version, devices), catalog),
+    }
+}
+
+/// A quantised checkpoint as it is.
+fn checkpoint(model: ModelSpec, label: String) -> Variant {
+    Variant { model, why: format!("the checkpoint is in {label}"), label, flags: Vec::new() }
+}
+
+/// The scheme of 4-bit checkpoints: GPTQ's kernels run on older cards than AWQ's.
+fn four_bit_scheme(engine: &Engine, version: &Version, devices: &Devices) -> &'static str {
+    if supports(engine, "awq", version, devices) || !supports(engine, "gptq", version, devices) { "awq" } else { "gptq" }
 }
 
 fn same_method(scheme: &Scheme, method: &str) -> bool {
@@ -127,7 +141,7 @@ pub fn known_checkpoint<'a>(id: &str, catalog: &'a Catalog) -> Option<(&'a str, 
 
 /// `model` as its known checkpoint in `scheme` has it.
 pub fn as_checkpoint(model: &ModelSpec, scheme: &str, catalog: &Catalog) -> ModelSpec {
-    four_bit(model, scheme, catalog).model
+    four_bit(model.clone(), scheme, catalog).model
 }
 
 /// Group sizes of 4-bit checkpoints, the usual one first.
@@ -140,7 +154,7 @@ fn whole_group(model: &ModelSpec) -> u64 {
 }
 
 /// A 4-bit checkpoint of the same model: one that the catalogue knows, else one that the user must bring.
-fn four_bit(model: &ModelSpec, scheme: &str, catalog: &Catalog) -> Variant {
+fn four_bit(model: ModelSpec, scheme: &str, catalog: &Catalog) -> Variant {
     let known = catalog
         .model_sizes()
         .iter()
@@ -150,13 +164,13 @@ fn four_bit(model: &ModelSpec, scheme: &str, catalog: &Catalog) -> Variant {
     let quantization = CheckpointQuantization {
         method: scheme.to_owned(),
         bits: 4,
-        group_size: Some(if known.is_some() { GROUPS[0] } else { whole_group(model) }),
+        group_size: Some(if known.is_some() { GROUPS[0] } else { whole_group(&model) }),
         zero_point: scheme == "awq",
         skipped_modules: vec!["gate".to_owned()],
         ..CheckpointQuantization::default()
     };
     let label = label(&quantization);
-    let mut model = ModelSpec { quantization: Some(quantization), ..model.clone() };
+    let mut model = ModelSpec { quantization: Some(quantization), ..model };
     let why = match known {
         Some(checkpoint) => {
             model.assumed.push(format!("{} is taken to be in {label}; its tensor headers were not read", checkpoint.id));

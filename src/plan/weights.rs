@@ -1,6 +1,6 @@
 //! The weight term: what each rank keeps on the device, and what the offloader moves to host memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::engine::era::Era;
 use crate::engine::launch::{Launch, Offload};
@@ -149,7 +149,7 @@ fn moved<'a>(pieces: &'a [Piece], offloaded: &'a [bool]) -> impl Iterator<Item =
 /// Pinned memory: each fused parameter, rounded up to a power of two (`CachingHostAllocator`).
 fn pinned(pieces: &[Piece], offloaded: &[bool]) -> Bytes {
     let mut total = Bytes::ZERO;
-    let mut parameters: Vec<(u32, [u64; 4])> = Vec::new();
+    let mut parameters: Vec<(usize, [u64; 4])> = Vec::new();
     let mut layer_now = None;
     for (piece, layer) in moved(pieces, offloaded) {
         if layer_now != Some(layer) {
@@ -165,7 +165,7 @@ fn pinned(pieces: &[Piece], offloaded: &[bool]) -> Bytes {
     total + rounded(&parameters)
 }
 
-fn rounded(parameters: &[(u32, [u64; 4])]) -> Bytes {
+fn rounded(parameters: &[(usize, [u64; 4])]) -> Bytes {
     let sizes = parameters.iter().flat_map(|(_, sizes)| sizes).filter(|bytes| **bytes > 0);
     sizes.map(|bytes| Bytes(bytes.checked_next_power_of_two().unwrap_or(u64::MAX))).sum()
 }
@@ -175,7 +175,9 @@ fn repacked_layers(pieces: &[Piece], offloaded: &[bool]) -> (u64, u64) {
     let layers = |experts: bool| {
         let on_device = pieces.iter().zip(offloaded).filter(|(piece, moved)| piece.repacked && !**moved);
         let of_kind = on_device.filter(|(piece, _)| matches!(piece.role, Role::Expert(_)) == experts);
-        of_kind.filter_map(|(piece, _)| piece.layer).collect::<BTreeSet<_>>().len() as u64
+        let mut last = None;
+        // The pieces stand in the order of their layers.
+        of_kind.filter(|(piece, _)| piece.layer.is_some() && last.replace(piece.layer) != Some(piece.layer)).count() as u64
     };
     (layers(false), layers(true))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
-use crate::catalog::Engine;
+use crate::catalog::{Engine, FlagStatus};
 use crate::plan::outcome::Plan;
 use crate::version::Version;
 
@@ -76,10 +76,13 @@ impl RenderOptions {
     }
 }
 
-/// The flags with a `--no-` form in `version`, which must be one whose source was read.
-pub fn negatable_flags(engine: &Engine, version: &Version) -> BTreeSet<String> {
-    let negatable = engine.flags_for(version).filter(|flag| flag.at(version).is_some_and(|span| span.negatable));
-    negatable.map(|flag| flag.name.clone()).collect()
+/// The flags of `plan` with a `--no-` form in its version of `engine`.
+pub fn negatable_flags(plan: &Plan, engine: &Engine) -> BTreeSet<String> {
+    let negatable = |name: &&String| match engine.flag(name, &plan.engine.version) {
+        FlagStatus::Current { flag, span } => flag.name == **name && span.negatable,
+        _ => false,
+    };
+    plan.args.0.keys().filter(negatable).cloned().collect()
 }
 
 /// The GPUs that the plan's environment names, if it names as many as it is for.

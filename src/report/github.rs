@@ -1,6 +1,7 @@
-//! Workflow commands of GitHub Actions: one annotation a finding, one for the verdict.
+//! Workflow commands of GitHub Actions: one annotation a finding or cause, one for the verdict.
 
 use crate::check::Diagnosis;
+use crate::diagnose;
 use crate::finding::{Finding, Severity};
 use crate::plan::outcome::Plan;
 use crate::report::verdict;
@@ -21,6 +22,24 @@ pub fn check(diagnosis: &Diagnosis) -> String {
     lines.push(format!("::{level} title=gpudoctor check::{}", data(&crate::report::check::counts(diagnosis))));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The annotations of what a log shows. Ends with a line break.
+pub fn diagnose(diagnosis: &diagnose::Diagnosis) -> String {
+    let level = if diagnosis.is_healthy() { "notice" } else { "error" };
+    let shown = if diagnosis.verdict == diagnose::Verdict::Found { 1 } else { diagnosis.causes.len() };
+    let mut lines: Vec<String> = diagnosis.causes.iter().take(shown).map(cause).collect();
+    lines.push(format!("::{level} title=gpudoctor diagnose::{}", data(&super::diagnose::sentence(diagnosis))));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn cause(named: &diagnose::Named) -> String {
+    let fixes: Vec<&str> = named.fixes.iter().map(|fix| fix.text.as_str()).collect();
+    let message = named.message.as_ref().unwrap_or(&named.title);
+    let quoted = named.lines.first().map_or_else(String::new, |line| format!("\nline {}: {}", line.number, line.text));
+    let fixes = if fixes.is_empty() { String::new() } else { format!("\nfix: {}", fixes.join("; or ")) };
+    format!("::error title={}::{}", property(&named.id), data(&format!("{message}{quoted}{fixes}")))
 }
 
 fn annotation(finding: &Finding) -> String {

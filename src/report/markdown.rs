@@ -4,6 +4,8 @@ use crate::plan::outcome::Plan;
 use crate::report::layout::gib;
 use crate::report::{View, command, verdict};
 
+pub mod diagnose;
+
 /// The report. Ends with a line break.
 pub fn render(plan: &Plan, view: &View) -> String {
     let mut sections = vec![format!("## gpudoctor plan\n\n**{}**", cell(&verdict::sentence(plan)))];

@@ -100,7 +100,7 @@ impl Case {
     pub(crate) fn serve_yaml(&self, plan: &Plan) -> String {
         let mut options = RenderOptions::for_plan(plan);
         let engine = catalog().engine("vllm").expect("vLLM is in the catalogue");
-        options.negatable = negatable_flags(engine, &self.version);
+        options.negatable = negatable_flags(plan, engine);
         let artifacts = render(plan, &options).unwrap_or_else(|error| panic!("{error}"));
         let files = validate(plan, &options, artifacts).unwrap_or_else(|error| panic!("{error}"));
         let serve = files.artifacts().iter().find(|artifact| artifact.kind == ArtifactKind::EngineConfig);

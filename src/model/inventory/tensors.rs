@@ -28,7 +28,7 @@ impl Tensors {
         if rows == 0 || columns == 0 || copies == 0 {
             return;
         }
-        let name = format!("{}{name}", self.prefix);
+        let name = [self.prefix.as_str(), name].concat();
         self.groups.push(TensorGroup { name, layer: self.layer, role, rows, columns, copies, stored: None });
     }
 

@@ -22,6 +22,7 @@ impl CheckpointQuantization {
 
 /// The names that the modules of a group have in checkpoints.
 fn checkpoint_names(name: &str) -> Vec<String> {
+    let mut variants = vec![name.to_owned()];
     let first_expert = name.replace(".experts.", ".experts.0.");
     let fused = name
         .replace(".q_proj", ".qkv_proj")
@@ -29,11 +30,8 @@ fn checkpoint_names(name: &str) -> Vec<String> {
         .replace(".v_proj", ".qkv_proj")
         .replace(".gate_proj", ".gate_up_proj")
         .replace(".up_proj", ".gate_up_proj");
-    let mut names = Vec::with_capacity(15);
-    for variant in [name.to_owned(), first_expert, fused] {
-        names.extend(PREFIXES.iter().map(|prefix| format!("{prefix}{variant}")));
-    }
-    names
+    variants.extend([first_expert, fused].into_iter().filter(|variant| variant != name));
+    variants.iter().flat_map(|variant| PREFIXES.iter().map(move |prefix| [prefix, variant.as_str()].concat())).collect()
 }
 
 /// Whether `module`, as a checkpoint writes it, covers the module `name`.
@@ -44,10 +42,9 @@ fn covers(module: &str, name: &str) -> bool {
     if module.contains('*') {
         return glob(module, name) || glob(&format!("{module}.*"), name) || glob(&format!("*.{module}"), name);
     }
-    name == module
-        || name.ends_with(&format!(".{module}"))
-        || name.starts_with(&format!("{module}."))
-        || name.contains(&format!(".{module}."))
+    // Whole components of the name, wherever they stand in it.
+    let tails = std::iter::once(name).chain(name.match_indices('.').filter_map(|(dot, _)| name.get(dot + 1..)));
+    tails.filter_map(|tail| tail.strip_prefix(module)).any(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Shell-like matching: `*` is any text.
