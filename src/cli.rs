@@ -105,6 +105,17 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
+const CAPTURE_EXAMPLES: &str = "\
+Examples:
+  gpudoctor capture > host.json                             for a bug report, or for another machine
+  gpudoctor capture --peers -o host.json                    also copy between each two GPUs
+  gpudoctor check --from host.json                          judge it anywhere, without a GPU
+
+Exit codes:
+  0  written; what could not be read says so in it
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   gpudoctor explain                                         list everything that can be explained
@@ -135,6 +146,14 @@ pub enum Command {
     /// cause instead of the loudest line, with the fixes that fit.
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseCommand>),
+
+    /// Write down what this machine says of itself
+    ///
+    /// Reads driver, CUDA, GPUs, containers, libraries and Python environments, each in a process of its own with a deadline, and
+    /// prints the raw readings as JSON. Names, serial numbers, addresses and tokens are replaced. Changes nothing and needs no
+    /// root.
+    #[command(after_help = CAPTURE_EXAMPLES)]
+    Capture(CaptureCommand),
 
     /// Show the cards: how full, how busy, whose, for how long
     #[command(after_help = GPUS_EXAMPLES)]
@@ -300,6 +319,34 @@ pub struct PickCommand {
     pub bare: bool,
 }
 
+/// `capture`.
+#[derive(Debug, Args)]
+pub struct CaptureCommand {
+    /// Write it into this file, whole or not at all [default: the standard output]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Keep names of users and machines, serial numbers and addresses; tokens are never kept
+    #[arg(long, help_heading = "Output")]
+    pub include_identifiers: bool,
+
+    /// Look at this Python environment only: its directory, its interpreter or its package directory
+    #[arg(long, value_name = "PATH", help_heading = "Subject")]
+    pub python: Option<PathBuf>,
+
+    /// Copy between each two GPUs and verify what arrives
+    #[arg(long, help_heading = "Subject")]
+    pub peers: bool,
+
+    /// Ask whether hubs and registries can be reached
+    #[arg(long, help_heading = "Subject")]
+    pub online: bool,
+
+    /// How long a driver may take to answer; one that hangs is a reading too
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Subject")]
+    pub timeout: u64,
+}
+
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainCommand {
@@ -339,9 +386,13 @@ pub struct RequestOptions {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
     pub gpu: Option<String>,
 
-    /// How many GPUs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
-    pub gpus: u64,
+    /// How many GPUs [default: 1, or all of the machine's that are free and of one kind]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
+    pub gpus: Option<u64>,
+
+    /// The machine that this capture was taken on: its GPUs and its driver; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub from: Option<PathBuf>,
 
     /// The driver of the target: a version, or a branch such as 580
     #[arg(long, value_name = "VERSION", help_heading = "Target")]

@@ -8,11 +8,13 @@ mod named;
 mod probes;
 mod rank;
 mod sightings;
+mod signs;
 
 use minijinja::Value;
 
-pub use named::{Named, Question};
+pub use named::{Consequence, Named, Question};
 pub use sightings::Sighting;
+pub use signs::Outcome;
 
 use crate::catalog::Catalog;
 use crate::log::Line;
@@ -28,8 +30,18 @@ pub struct Diagnosis {
     pub causes: Vec<Named>,
     /// What says that something failed, and not why; of interest where no cause is found.
     pub wrappers: Vec<Named>,
+    /// Whether a server got ready, and what looks like a failure.
+    pub outcome: Outcome,
     /// How many lines the log has.
     pub lines: u64,
+}
+
+impl Diagnosis {
+    /// Whether a server got ready and nothing says that anything failed.
+    pub fn is_healthy(&self) -> bool {
+        let last = self.wrappers.iter().map(|named| named.last).max().unwrap_or(0);
+        self.verdict == Verdict::NotInThisLog && self.outcome.is_healthy() && self.outcome.ready.is_some_and(|ready| ready > last)
+    }
 }
 
 /// Whether the cause is known.
@@ -66,7 +78,7 @@ pub struct Examiner<'c> {
 impl<'c> Examiner<'c> {
     /// An examiner that knows the causes of `catalog`.
     pub fn new(catalog: &'c Catalog) -> Self {
-        let probes = Probes::new(catalog.causes(), []);
+        let probes = Probes::new(catalog.causes(), catalog.signs().expressions());
         let sightings = Sightings::new(&probes);
         Self { catalog, probes, sightings, lines: 0 }
     }
@@ -87,6 +99,7 @@ impl<'c> Examiner<'c> {
     pub fn finish(self, facts: &Value, lines: u64) -> Diagnosis {
         let matched = matches::all(self.catalog, &self.probes, &self.sightings);
         let context = fork::Context { catalog: self.catalog, probes: &self.probes, sightings: &self.sightings, facts };
-        rank::rank(matched, &context, lines.max(self.lines))
+        let outcome = Outcome::new(self.catalog.signs(), &self.probes, &self.sightings);
+        rank::rank(matched, outcome, &context, lines.max(self.lines))
     }
 }

@@ -8,6 +8,7 @@ pub mod redact;
 pub mod log;
 pub mod finding;
 pub mod catalog;
+pub mod elf;
 pub mod expression;
 pub mod advice;
 pub mod capture;

@@ -62,7 +62,10 @@ pub fn line(text: &str) -> Cow<'_, str> {
     for index in &hits {
         let Some((regex, mark)) = compiled.each.get(index) else { continue };
         let replaced = regex.replace_all(&text, |found: &Captures<'_>| replacement(found, mark));
-        if let Cow::Owned(replaced) = replaced {
+        // What stands where a secret could, and is none, is put back as it was.
+        if let Cow::Owned(replaced) = replaced
+            && replaced != text
+        {
             text = Cow::Owned(replaced);
         }
     }

@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod flag;
 mod gpu;
+mod libraries;
 pub mod literal;
 mod lookup;
 mod memory_rule;
@@ -28,6 +29,7 @@ mod quantization;
 mod quirk;
 mod release;
 mod shape;
+mod sign;
 mod timeline;
 mod torch;
 mod validate;
@@ -48,6 +50,7 @@ pub use engine::Engine;
 pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
+pub use libraries::{DriverLibraries, ExtensionPackages, KernelModules, Libraries, LibraryFamily, OpenedLibraries, WatchedModules};
 pub use memory_rule::{
     AccountingEra, BatchDefault, BeforeSnapshot, CaptureSizes, CpuOffload, CudagraphMode, HybridGrouping, MemoryRules, OnlineQuantization,
     PrintedConcurrency, PrintedTokens, Rounding, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
@@ -58,6 +61,7 @@ pub use quantization::{GgmlType, Method, MethodSpan, Nested, Quantizations, Resi
 pub use quirk::{Host, OffloadBackend, Quirk, QuirkCondition, QuirkEffect, Runner, RunnerRule};
 pub use release::{Release, ReleaseFile, Resolved, UnsupportedVersion};
 pub use shape::{NormType, OutputGate, QkNorm, Shape};
+pub use sign::{Sign, Signs};
 pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
 pub use xid::{XidClass, XidRule, Xids};
@@ -77,11 +81,13 @@ pub struct Catalog {
     cuda: OnceLock<Cuda>,
     torch: OnceLock<Torch>,
     devices: OnceLock<Devices>,
+    libraries: OnceLock<Libraries>,
     quantizations: OnceLock<Quantizations>,
     xids: OnceLock<Xids>,
     checks: OnceLock<Vec<CheckRule>>,
     roots: OnceLock<Vec<Root>>,
     causes: OnceLock<Vec<Cause>>,
+    signs: OnceLock<Signs>,
     engines: Vec<Engine>,
 }
 
@@ -123,11 +129,13 @@ impl Catalog {
             cuda: OnceLock::new(),
             torch: OnceLock::new(),
             devices: OnceLock::new(),
+            libraries: OnceLock::new(),
             quantizations: OnceLock::new(),
             xids: OnceLock::new(),
             checks: OnceLock::new(),
             roots: OnceLock::new(),
             causes: OnceLock::new(),
+            signs: OnceLock::new(),
             engines,
         }
     }
@@ -169,6 +177,11 @@ impl Catalog {
     /// Rules for devices that are no catalogue entry.
     pub fn devices(&self) -> &Devices {
         self.devices.get_or_init(|| self.folded(&Place::Devices, overlay::merge_devices))
+    }
+
+    /// Shared libraries of CUDA.
+    pub fn libraries(&self) -> &Libraries {
+        self.libraries.get_or_init(|| self.folded(&Place::Libraries, overlay::merge_libraries))
     }
 
     /// Quantisation schemes and GGUF tensor types.
@@ -222,6 +235,11 @@ impl Catalog {
             causes.sort_by(|a, b| a.id.cmp(&b.id));
             causes
         })
+    }
+
+    /// What shows that a program got ready, or that something failed.
+    pub fn signs(&self) -> &Signs {
+        self.signs.get_or_init(|| self.folded(&Place::Signs, overlay::merge_signs))
     }
 
     /// The cause of this id.

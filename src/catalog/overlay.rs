@@ -2,8 +2,10 @@
 
 use super::cuda::Cuda;
 use super::device::Devices;
+use super::libraries::Libraries;
 use super::memory_rule::MemoryRules;
 use super::quantization::Quantizations;
+use super::sign::Signs;
 use super::torch::Torch;
 
 /// Adds `rows` to `all`; a row whose key is there already takes the place of the old one.
@@ -42,10 +44,26 @@ pub(super) fn merge_devices(all: &mut Devices, over: Devices) {
     all.cuda_total = over.cuda_total.or(all.cuda_total.take());
 }
 
+/// Lays `over` over `all`: families by id, the other rows come behind.
+pub(super) fn merge_libraries(all: &mut Libraries, over: Libraries) {
+    merge(&mut all.family, over.family, |row| row.id.clone());
+    all.driver.extend(over.driver);
+    merge(&mut all.opened, over.opened, |row| row.by.clone());
+    all.extension.extend(over.extension);
+    merge(&mut all.kernels, over.kernels, |row| row.package.clone());
+    all.watched.extend(over.watched);
+}
+
 /// Lays `over` over `all`, row by row.
 pub(super) fn merge_quantizations(all: &mut Quantizations, over: Quantizations) {
     merge(&mut all.scheme, over.scheme, |row| row.id.clone());
     merge(&mut all.ggml_type, over.ggml_type, |row| row.name.clone());
+}
+
+/// Lays `over` over `all`, row by row.
+pub(super) fn merge_signs(all: &mut Signs, over: Signs) {
+    merge(&mut all.ready, over.ready, |row| row.regex.clone());
+    merge(&mut all.failure, over.failure, |row| row.regex.clone());
 }
 
 /// Lays `over` over `all`: its rows come behind, and the last row that holds for a version counts.

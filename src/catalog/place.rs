@@ -4,7 +4,8 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, quantizations.toml, roots.toml, xids.toml, checks/*.toml, causes/*.toml, advice/*.toml";
+                                 cuda.toml, torch.toml, devices.toml, libraries.toml, quantizations.toml, roots.toml, signs.toml, xids.toml, checks/*.toml, \
+                                 causes/*.toml, advice/*.toml";
 
 /// What a rule file holds, told by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +17,12 @@ pub(super) enum Place {
     Cuda,
     Torch,
     Devices,
+    Libraries,
     Quantizations,
     Xids,
     Check,
     Roots,
+    Signs,
     Cause,
     Advice,
     Engine { name: String, part: EnginePart },
@@ -66,8 +69,10 @@ impl Place {
             (_, "cuda") => Some(Self::Cuda),
             (_, "torch") => Some(Self::Torch),
             (_, "devices") => Some(Self::Devices),
+            (_, "libraries") => Some(Self::Libraries),
             (_, "quantizations") => Some(Self::Quantizations),
             (_, "xids") => Some(Self::Xids),
+            (_, "signs") => Some(Self::Signs),
             (_, "roots") => Some(Self::Roots),
             _ => None,
         }

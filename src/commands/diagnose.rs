@@ -9,8 +9,8 @@ use minijinja::Value;
 
 use crate::cli::{DiagnoseCommand, Format};
 use crate::commands::{output, plan};
-use crate::diagnose::{Diagnosis, Examiner, Verdict};
-use crate::error::{EXIT_FINDINGS, Error};
+use crate::diagnose::{Diagnosis, Examiner};
+use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::hint::Hint;
 use crate::log::{LogError, Reader};
 use crate::report::{self, json};
@@ -39,10 +39,9 @@ pub fn run(command: &DiagnoseCommand) -> Result<u8, Error> {
     Ok(code)
 }
 
-const fn exit_code(diagnosis: &Diagnosis) -> u8 {
-    match diagnosis.verdict {
-        Verdict::Found | Verdict::Ambiguous | Verdict::NotInThisLog => EXIT_FINDINGS,
-    }
+/// A healthy start is good. A log that shows neither a failure nor a start proves nothing.
+fn exit_code(diagnosis: &Diagnosis) -> u8 {
+    if diagnosis.is_healthy() { EXIT_GOOD } else { EXIT_FINDINGS }
 }
 
 fn open(path: &Path) -> Result<impl Read + use<>, Error> {

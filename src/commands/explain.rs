@@ -14,11 +14,15 @@ pub fn run(command: &ExplainCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.request.rules.as_deref())?;
     let Some(word) = &command.word else {
         let quirks: Vec<Quirk> = quirks(&catalog).cloned().collect();
-        output::print(&explain::index(&quirks))?;
+        output::print(&explain::index(&quirks, catalog.checks()))?;
         return Ok(EXIT_GOOD);
     };
     if let Some(quirk) = quirks(&catalog).find(|quirk| quirk.id == *word) {
         output::print(&explain::quirk(quirk))?;
+        return Ok(EXIT_GOOD);
+    }
+    if let Some(rule) = catalog.checks().iter().find(|rule| rule.id == *word) {
+        output::print(&explain::check(rule, &catalog))?;
         return Ok(EXIT_GOOD);
     }
     let page = explain::page(word).ok_or_else(|| unknown(word, &catalog))?;
@@ -48,6 +52,7 @@ fn quirks(catalog: &Catalog) -> impl Iterator<Item = &Quirk> {
 fn unknown(word: &str, catalog: &Catalog) -> Error {
     let error = Error::usage(format!("nothing is called `{word}`"));
     let known = pages::all().map(|page| page.name).chain(quirks(catalog).map(|quirk| quirk.id.as_str()));
+    let known = known.chain(catalog.checks().iter().map(|rule| rule.id.as_str()));
     match nearest(word, known) {
         Some(name) => error.with_hint(format!("the nearest is `{name}`")),
         None => error.with_hint("list what can be explained with `gpudoctor explain`"),

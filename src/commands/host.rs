@@ -5,8 +5,10 @@ use std::path::Path;
 
 use crate::capture::Capture;
 use crate::capture::record::LONGEST;
+use crate::capture::redact;
+use crate::catalog::Catalog;
 use crate::error::Error;
-use crate::probe;
+use crate::probe::{self, Python, Request};
 use crate::reading::Reading;
 
 /// The capture in a file; `-` is stdin.
@@ -42,22 +44,27 @@ pub fn recorded(path: &Path) -> Result<Capture, Error> {
 /// # Errors
 /// When `python` names no environment.
 pub fn image(python: Option<&Path>) -> Result<Capture, Error> {
-    let image = probe::image(python).map_err(|error| Error::hinted(&error))?;
+    let image = probe::image(python, Catalog::builtin().libraries()).map_err(|error| Error::hinted(&error))?;
     Ok(Capture { image: Reading::Known(image), ..Capture::default() })
 }
 
 /// The cards of this machine and who uses them, and little else.
-///
-/// # Errors
-/// When gpudoctor itself fails.
-pub fn cards() -> Result<Capture, Error> {
-    here(None, false)
+pub fn cards() -> Capture {
+    probe::capture(&Request::gpus())
 }
 
-/// This machine.
+/// This machine, without who and where: what `capture` would write.
 ///
 /// # Errors
 /// When `python` names no environment.
-pub fn here(python: Option<&Path>, _online: bool) -> Result<Capture, Error> {
-    image(python)
+pub fn here(python: Option<&Path>, online: bool) -> Result<Capture, Error> {
+    let python = match python {
+        Some(path) => {
+            probe::is_environment(path).map_err(|error| Error::hinted(&error))?;
+            Python::At(path.to_path_buf())
+        }
+        None => Python::InReach,
+    };
+    let capture = probe::capture(&Request { python, online, ..Request::all() });
+    redact::redacted(capture, &probe::identifiers()).map_err(|error| Error::internal(format!("no JSON form: {error}")))
 }

@@ -37,8 +37,8 @@ pub struct Named {
     pub needs: Vec<Need>,
     /// What decides between this cause and others that print the same text.
     pub question: Option<Question>,
-    /// Ids of what else was seen and follows from it.
-    pub explains: Vec<String>,
+    /// What else was seen and follows from it, in the order of the log.
+    pub explains: Vec<Consequence>,
     /// What to look for in the rest of the log; of wrappers and consequences.
     pub look_for: Option<String>,
     /// The part of the memory arithmetic that answers it with figures.
@@ -52,6 +52,23 @@ pub struct Question {
     pub text: String,
     /// The command.
     pub command: Option<String>,
+}
+
+/// What was seen and follows from a cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consequence {
+    /// Its id.
+    pub id: String,
+    /// The first line that shows it.
+    pub first: u64,
+    /// The last line that shows it.
+    pub last: u64,
+}
+
+impl Consequence {
+    pub(super) fn new(matched: &Matched<'_>) -> Self {
+        Self { id: matched.cause.id.clone(), first: matched.first, last: matched.last }
+    }
 }
 
 impl Named {

@@ -2,8 +2,8 @@
 
 use super::fork::{self, Context};
 use super::matches::Matched;
-use super::named::Named;
-use super::{Diagnosis, Verdict};
+use super::named::{Consequence, Named};
+use super::{Diagnosis, Outcome, Verdict};
 use crate::catalog::{Cause, CauseKind};
 
 /// The least confidence of a cause that is called found.
@@ -20,7 +20,7 @@ struct Candidate<'c> {
 }
 
 /// The diagnosis of what matched in a log of `lines` lines.
-pub(super) fn rank(matched: Vec<Matched<'_>>, context: &Context<'_>, lines: u64) -> Diagnosis {
+pub(super) fn rank(matched: Vec<Matched<'_>>, outcome: Outcome, context: &Context<'_>, lines: u64) -> Diagnosis {
     let (silent, causes): (Vec<_>, Vec<_>) =
         matched.into_iter().partition(|matched| matches!(matched.cause.kind, CauseKind::Wrapper | CauseKind::Consequence));
     let present: Vec<&Cause> =
@@ -31,8 +31,9 @@ pub(super) fn rank(matched: Vec<Matched<'_>>, context: &Context<'_>, lines: u64)
     let verdict = verdict(&candidates);
     let mut causes: Vec<Named> = Vec::new();
     for candidate in candidates {
+        let own = &candidate.matched.cause.id;
         for mut named in candidate.named {
-            named.explains = followers.iter().filter(|(_, by)| *by == candidate.matched.cause.id).map(|(id, _)| id.clone()).collect();
+            named.explains = followers.iter().filter(|(_, by)| by == own).map(|(follower, _)| follower.clone()).collect();
             match causes.iter_mut().find(|known| known.id == named.id) {
                 Some(known) => known.explains.append(&mut named.explains),
                 None => causes.push(named),
@@ -40,11 +41,12 @@ pub(super) fn rank(matched: Vec<Matched<'_>>, context: &Context<'_>, lines: u64)
         }
     }
     if let Some(first) = causes.first_mut() {
-        first.explains.extend(silent.iter().map(|matched| matched.cause.id.clone()));
+        first.explains.extend(silent.iter().map(Consequence::new));
+        first.explains.sort_by_key(|consequence| consequence.first);
     }
     let mut wrappers: Vec<Named> = silent.iter().map(|matched| Named::new(matched.cause, matched, matched.confidence, context)).collect();
     wrappers.sort_by_key(|named| named.first);
-    Diagnosis { verdict, causes, wrappers, lines }
+    Diagnosis { verdict, causes, wrappers, outcome, lines }
 }
 
 fn candidate<'c>(matched: Matched<'c>, present: &[&Cause], context: &Context<'_>) -> Option<Candidate<'c>> {
@@ -69,8 +71,8 @@ fn level(matched: &Matched<'_>) -> f64 {
     }
 }
 
-/// Takes out what follows from another candidate; returns the ids with that of the candidate that explains them.
-fn take_explained(candidates: &mut Vec<Candidate<'_>>) -> Vec<(String, String)> {
+/// Takes out what follows from another candidate; returns it with the id of the candidate that explains it.
+fn take_explained(candidates: &mut Vec<Candidate<'_>>) -> Vec<(Consequence, String)> {
     let explains = |by: &Candidate<'_>, other: &Candidate<'_>| other.matched.cause.is_explained_by(by.matched.cause);
     let mut taken = Vec::new();
     for candidate in candidates.iter() {
@@ -79,17 +81,19 @@ fn take_explained(candidates: &mut Vec<Candidate<'_>>) -> Vec<(String, String)> 
             explains(by, candidate) && !(explains(candidate, by) && candidate.matched.first <= by.matched.first)
         });
         if let Some(by) = by {
-            taken.push((candidate.matched.cause.id.clone(), by.matched.cause.id.clone()));
+            taken.push((Consequence::new(&candidate.matched), by.matched.cause.id.clone()));
         }
     }
     // A circle of three has no first: nothing is taken then.
-    if taken.len() < candidates.len() {
-        candidates.retain(|candidate| !taken.iter().any(|(id, _)| *id == candidate.matched.cause.id));
+    if taken.len() == candidates.len() {
+        taken.clear();
+    } else {
+        candidates.retain(|candidate| !taken.iter().any(|(consequence, _)| consequence.id == candidate.matched.cause.id));
     }
     taken
 }
 
-fn order(candidates: &mut Vec<Candidate<'_>>) {
+fn order(candidates: &mut [Candidate<'_>]) {
     let best = candidates.iter().map(|candidate| candidate.weight).fold(0.0, f64::max);
     candidates.sort_by(|a, b| {
         let close = |candidate: &Candidate<'_>| candidate.weight >= best - ALIKE;

@@ -15,6 +15,11 @@ pub fn quiet(text: &str) -> String {
     text.dimmed().to_string()
 }
 
+/// `text` with each of its lines in one style: a style that spans lines is lost where a pager starts in its middle.
+pub fn each(text: &str, style: fn(&str) -> String) -> String {
+    text.lines().map(style).collect::<Vec<_>>().join("\n")
+}
+
 /// Something to type.
 pub fn literal(text: &str) -> String {
     text.cyan().to_string()

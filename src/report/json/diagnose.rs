@@ -22,10 +22,14 @@ pub struct DiagnoseReport {
     pub verdict: &'static str,
     /// How many lines the log has.
     pub lines: u64,
+    /// The last line by which a server was ready to serve.
+    pub ready_line: Option<u64>,
     /// The causes, the likeliest first. Where one text has several causes, these are they.
     pub causes: Vec<Cause>,
     /// Messages that say that something failed, and not why.
     pub wrappers: Vec<Cause>,
+    /// The first and the last lines that look like failures, whether or not a cause is known for them.
+    pub failures: Vec<Line>,
 }
 
 /// One cause.
@@ -132,7 +136,7 @@ impl From<&Named> for Cause {
             fixes: named.fixes.iter().map(Fix::from).collect(),
             needs: named.needs.iter().map(|need| Need { fact: need.fact.clone(), command: need.command.clone() }).collect(),
             question: question.map(|diagnose::Question { text, command }| Question { text: text.clone(), command: command.clone() }),
-            explains: named.explains.clone(),
+            explains: named.explains.iter().map(|consequence| consequence.id.clone()).collect(),
             look_for: named.look_for.clone(),
             docs: format!("gpudoctor explain {}", named.id),
         }
@@ -157,8 +161,10 @@ pub fn render(diagnosis: &Diagnosis, exit_code: u8) -> Result<String, serde_json
         exit_code,
         verdict: diagnosis.verdict.name(),
         lines: diagnosis.lines,
+        ready_line: diagnosis.outcome.ready,
         causes: diagnosis.causes.iter().map(Cause::from).collect(),
         wrappers: diagnosis.wrappers.iter().map(Cause::from).collect(),
+        failures: diagnosis.outcome.failures.iter().map(Line::from).collect(),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }
