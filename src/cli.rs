@@ -406,9 +406,13 @@ pub struct RequestOptions {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
     pub gpu: Option<String>,
 
-    /// How many GPUs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
-    pub gpus: u64,
+    /// How many GPUs [default: 1, or all of the machine's that are free and of one kind]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
+    pub gpus: Option<u64>,
+
+    /// The machine that this capture was taken on: its GPUs and its driver; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub from: Option<PathBuf>,
 
     /// The driver of the target: a version, or a branch such as 580
     #[arg(long, value_name = "VERSION", help_heading = "Target")]

@@ -15,9 +15,9 @@ const PURE: &[&str] = &[
     "reading",
     "redact",
     "log",
+    "finding",
     "catalog",
     "elf",
-    "finding",
     "expression",
     "advice",
     "capture",
@@ -25,8 +25,6 @@ const PURE: &[&str] = &[
     "engine",
     "plan",
     "judge",
-#[rustfmt::skip] // one a line: modules are added often
-const PURE: &[&str] = &[
     "facts",
     "pick",
     "startup",

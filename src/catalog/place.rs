@@ -4,7 +4,8 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, libraries.toml, quantizations.toml, roots.toml, signs.toml, xids.toml, checks/*.toml, causes/*.toml, advice/*.toml";
+                                 cuda.toml, torch.toml, devices.toml, libraries.toml, quantizations.toml, roots.toml, signs.toml, xids.toml, checks/*.toml, \
+                                 causes/*.toml, advice/*.toml";
 
 /// What a rule file holds, told by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]

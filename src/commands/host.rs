@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::capture::Capture;
 use crate::capture::record::LONGEST;
+use crate::capture::redact;
 use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::probe::{self, Python, Request};
@@ -52,7 +53,7 @@ pub fn cards() -> Capture {
     probe::capture(&Request::gpus())
 }
 
-/// This machine.
+/// This machine, without who and where: what `capture` would write.
 ///
 /// # Errors
 /// When `python` names no environment.
@@ -60,9 +61,10 @@ pub fn here(python: Option<&Path>, online: bool) -> Result<Capture, Error> {
     let python = match python {
         Some(path) => {
             probe::is_environment(path).map_err(|error| Error::hinted(&error))?;
-            Python::At(path.to_owned())
+            Python::At(path.to_path_buf())
         }
         None => Python::InReach,
     };
-    Ok(probe::capture(&Request { copies: true, online, python, ..Request::all() }))
+    let capture = probe::capture(&Request { copies: true, python, online, ..Request::all() });
+    redact::redacted(capture, &probe::identifiers()).map_err(|error| Error::internal(format!("no JSON form: {error}")))
 }
