@@ -55,7 +55,7 @@ pub fn image(python: Option<&Path>, rules: &Libraries) -> Result<Image, ProbeErr
             prefixes::in_reach(active.collect(), path)
         }
     };
-    let mut image = Image::default();
+    let mut image = Image { machine: Some(std::env::consts::ARCH.to_owned()), ..Image::default() };
     for prefix in &prefixes {
         image.looked.push(prefix.root.display().to_string());
         python::read(prefix, &mut image);
