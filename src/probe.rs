@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the variables that choose a Python environment")]
 
 mod conda;
+mod deep;
 mod file;
 mod glibc;
 mod libraries;
@@ -39,6 +40,12 @@ impl Hint for ProbeError {
     fn hint(&self) -> Option<String> {
         Some("name an environment, such as `--python /opt/venv`, or leave the option out to look in the usual places".to_owned())
     }
+}
+
+/// Imports torch and the engine of the environment that would be judged, in its own interpreter, each for at most `deadline`.
+/// `engines` are the packages that count as one.
+pub fn import(image: &mut Image, engines: &[&str], deadline: std::time::Duration) {
+    deep::import(image, engines, deadline);
 }
 
 /// Reads the image that this program runs in: `python` alone if it is given, else every environment in reach.

@@ -20,11 +20,16 @@ fn no_environment() -> Outcome {
     Outcome::Skips("there is no Python environment".to_owned())
 }
 
-/// Whether a package is PyTorch, the engine, or what the engine cannot start without.
+/// Whether a package is PyTorch, the engine, or what they cannot start without; without an engine, whether it is an
+/// extension, which then is what the environment is for.
 pub(super) fn is_vital(facts: &Facts<'_>, package: &str) -> bool {
     let engine = facts.engine.as_ref().map(|engine| engine.package);
+    let torch = facts.torch.as_ref().and_then(|torch| torch.package);
+    let needs = |other: &Package| other.name == package || other.metadata.requires.iter().any(|required| required.name == package);
+    let libraries = || facts.environment.into_iter().flat_map(|environment| &environment.libraries);
     package == "torch"
-        || engine.is_none_or(|engine| engine.name == package || engine.metadata.requires.iter().any(|required| required.name == package))
+        || engine.into_iter().chain(torch).any(needs)
+        || engine.is_none() && libraries().any(|library| library.package == package)
 }
 
 fn severity(vital: bool) -> Severity {
@@ -35,7 +40,9 @@ fn severity(vital: bool) -> Severity {
 pub(super) fn broken_upgrade(facts: &Facts<'_>) -> Outcome {
     let Some(environment) = facts.environment else { return no_environment() };
     let mut listed: BTreeMap<(&str, &Path), Vec<&Package>> = BTreeMap::new();
-    for package in environment.packages.iter().filter(|package| package.name != "torch") {
+    // Debian and conda keep an `.egg-info` beside the entry; it is nobody's upgrade.
+    let entries = environment.packages.iter().filter(|package| package.place.ends_with(".dist-info"));
+    for package in entries.filter(|package| package.name != "torch") {
         if let Some(site) = Path::new(&package.place).parent() {
             listed.entry((&package.name, site)).or_default().push(package);
         }

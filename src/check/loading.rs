@@ -47,26 +47,27 @@ pub(super) fn not_found(facts: &Facts<'_>) -> Outcome {
     let id = "library-not-found";
     // A package that brings the library itself may open it by its path first.
     let absent = environment.loads.iter().filter(|load| load.rule == Rule::Nowhere && load.shadows.is_empty());
-    let findings = absent.map(|load| {
-        let package = package_of(environment, &load.by);
-        let torch = facts.torch.as_ref();
-        let built = load.name.rsplit_once(".so.").map(|(_, version)| version);
-        let cuda = torch.and_then(|torch| torch.cuda.as_ref());
-        let other = built.zip(cuda).filter(|(built, cuda)| load.name.starts_with("libcudart") && **built != cuda.major().to_string());
-        let why = match other {
-            Some((built, cuda)) => format!("it is built for CUDA {built}, and torch for CUDA {cuda}"),
-            None => "neither the environment nor the system has it".to_owned(),
+    let mut by_package: BTreeMap<&str, Vec<&Load>> = BTreeMap::new();
+    absent.for_each(|load| by_package.entry(package_of(environment, &load.by)).or_default().push(load));
+    let cuda = facts.torch.as_ref().and_then(|torch| torch.cuda.as_ref());
+    let findings = by_package.into_iter().map(|(package, loads)| {
+        let names: Vec<String> = loads.iter().take(MOST).map(|load| format!("`{}`", load.name)).collect();
+        let runtime = loads.iter().find_map(|load| load.name.strip_prefix("libcudart.so."));
+        let other = runtime.zip(cuda).filter(|(built, cuda)| **built != cuda.major().to_string());
+        let (why, text) = match other {
+            Some((built, cuda)) => (
+                format!("it is built for CUDA {built}, and torch for CUDA {cuda}"),
+                format!("install the build of {package} for CUDA {cuda}"),
+            ),
+            None => ("neither the environment nor the system has it".to_owned(), format!("install {package} again with what it requires")),
         };
-        let message = format!("{package} needs `{}`, which is nowhere to be found: {why}", load.name);
+        let more = if loads.len() > MOST { format!(" and {} more", loads.len() - MOST) } else { String::new() };
+        let message = format!("{package} needs {}{more}, which the loader does not find: {why}", names.join(", "));
         let version = environment.package(package).map_or("", |package| package.version.as_str());
-        let text = match other {
-            Some((_, cuda)) => format!("install the build of {package} for CUDA {cuda}"),
-            None => format!("install {package} again with what it requires"),
-        };
         let again = ["--force-reinstall".to_owned(), format!("{package}=={}", version.split('+').next().unwrap_or(version))];
         let fixes = vec![fix::install(facts, id, text, &again, cuda)];
         let severity = if is_vital(facts, package) { Severity::Error } else { Severity::Warning };
-        let read = vec![evidence("needed", &load.name, &load.by)];
+        let read = loads.iter().take(MOST).map(|load| evidence("needed", &load.name, &load.by)).collect();
         Finding { severity, ..finding(id, &format!("package:{package}"), message, read, fixes) }
     });
     fired(findings.collect())

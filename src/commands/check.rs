@@ -1,5 +1,7 @@
 //! `check`: read the image, judge it, report.
 
+use std::time::Duration;
+
 use crate::catalog::Catalog;
 use crate::check::{self, Question};
 use crate::cli::{CheckCommand, CheckFormat};
@@ -32,7 +34,14 @@ pub fn run(command: &CheckCommand) -> Result<u8, Error> {
         only: command.only.clone(),
         skip: command.skip.clone(),
     };
-    let image = probe::image(command.python.as_deref(), catalog.libraries()).map_err(|error| Error::hinted(&error))?;
+    let mut image = probe::image(command.python.as_deref(), catalog.libraries()).map_err(|error| Error::hinted(&error))?;
+    if let Some(seconds) = command.deep {
+        let engines: Vec<&str> = match &command.engine {
+            Some(engine) => vec![engine.name.as_str()],
+            None => catalog.engines().iter().map(crate::catalog::Engine::name).collect(),
+        };
+        probe::import(&mut image, &engines, Duration::from_secs(seconds));
+    }
     let diagnosis = check::diagnose(&image, &question, &catalog);
     let failed = diagnosis.worst().is_some_and(|worst| worst >= command.fail_on.severity());
     let code = if failed { EXIT_FINDINGS } else { EXIT_GOOD };
