@@ -89,6 +89,7 @@ pub static CHECKS: [Check; 30] = [
             "torch-cuda-differs-from-engine",
             "mixed-cuda-wheels",
             "extension-built-for-other-torch",
+            "library-not-found",
             "import-fails",
         ],
     },

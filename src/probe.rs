@@ -44,8 +44,8 @@ impl Hint for ProbeError {
 
 /// Imports torch and the engine of the environment that would be judged, in its own interpreter, each for at most `deadline`.
 /// `engines` are the packages that count as one.
-pub fn import(image: &mut Image, engines: &[&str], deadline: std::time::Duration) {
-    deep::import(image, engines, deadline);
+pub fn import(image: &mut Image, engines: &[&str], rules: &Libraries, deadline: std::time::Duration) {
+    deep::import(image, engines, rules, deadline);
 }
 
 /// Reads the image that this program runs in: `python` alone if it is given, else every environment in reach.

@@ -14,9 +14,10 @@ pub(super) fn works(facts: &Facts<'_>) -> Outcome {
         return Outcome::Skips("nothing was imported; `--deep` does".to_owned());
     }
     let id = "import-fails";
-    let findings = imports.iter().filter_map(|import| {
+    let tried = imports.iter().filter(|import| !lacks_driver(facts, import));
+    let findings = tried.filter_map(|import| {
         let how = complaint(import)?;
-        let said = import.stderr.lines().rev().find(|line| !line.trim().is_empty()).map_or("nothing", str::trim);
+        let said = last_line(import);
         let message = format!("`import {}` {how}; a server needs it to work", import.module);
         let text = "run it, and read the first of its lines that names a file outside Python";
         let command = format!("{} -c 'import {}'", import.interpreter, import.module);
@@ -25,6 +26,17 @@ pub(super) fn works(facts: &Facts<'_>) -> Outcome {
         Some(finding(id, &format!("package:{}", import.module), message, read, fixes))
     });
     fired(findings.collect())
+}
+
+/// The last line of what an import said: an exception and its text.
+fn last_line(import: &Import) -> &str {
+    import.stderr.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing")
+}
+
+/// Whether all that was missing is a library of the driver, which an image is built without.
+fn lacks_driver(facts: &Facts<'_>, import: &Import) -> bool {
+    let missing = last_line(import).split(": cannot open shared object file").next().and_then(|text| text.rsplit(' ').next());
+    last_line(import).contains("cannot open shared object file") && missing.is_some_and(|name| facts.catalog.libraries().of_driver(name))
 }
 
 /// How an import failed; nothing for one that worked.

@@ -63,8 +63,12 @@ pub(super) fn not_found(facts: &Facts<'_>) -> Outcome {
         };
         let more = if loads.len() > MOST { format!(" and {} more", loads.len() - MOST) } else { String::new() };
         let message = format!("{package} needs {}{more}, which the loader does not find: {why}", names.join(", "));
-        let version = environment.package(package).map_or("", |package| package.version.as_str());
-        let again = ["--force-reinstall".to_owned(), format!("{package}=={}", version.split('+').next().unwrap_or(version))];
+        // Of torch the files count, which may be of another version than the entry.
+        let of_torch = facts.torch.as_ref().and_then(|torch| torch.version.as_ref()).filter(|_| package == "torch");
+        let listed = environment.package(package).map_or("", |package| package.version.as_str());
+        let version =
+            of_torch.map_or_else(|| listed.split('+').next().unwrap_or(listed).to_owned(), |version| version.public().to_string());
+        let again = ["--force-reinstall".to_owned(), format!("{package}=={version}")];
         let fixes = vec![fix::install(facts, id, text, &again, cuda)];
         let severity = if is_vital(facts, package) { Severity::Error } else { Severity::Warning };
         let read = loads.iter().take(MOST).map(|load| evidence("needed", &load.name, &load.by)).collect();

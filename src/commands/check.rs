@@ -40,7 +40,7 @@ pub fn run(command: &CheckCommand) -> Result<u8, Error> {
             Some(engine) => vec![engine.name.as_str()],
             None => catalog.engines().iter().map(crate::catalog::Engine::name).collect(),
         };
-        probe::import(&mut image, &engines, Duration::from_secs(seconds));
+        probe::import(&mut image, &engines, catalog.libraries(), Duration::from_secs(seconds));
     }
     let diagnosis = check::diagnose(&image, &question, &catalog);
     let failed = diagnosis.worst().is_some_and(|worst| worst >= command.fail_on.severity());

@@ -12,26 +12,43 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::capture::{Environment, Image, Import, ImportOutcome};
+use crate::catalog::Libraries;
 
 /// What is kept of the end of each stream, in bytes: a traceback's last lines name the cause.
 const KEPT: usize = 8 << 10;
 /// How long streams may take to close after the process has ended.
 const GRACE: Duration = Duration::from_millis(500);
-/// Prints the version, and of torch its CUDA and whether it sees a GPU.
-const PROGRAM: &str = "import importlib, sys\nm = importlib.import_module(sys.argv[1])\nprint(getattr(m, '__version__', ''))\n\
-                       if sys.argv[1] == 'torch': print(m.version.cuda, m.cuda.is_available())";
+/// Imports torch, whose libraries extensions find loaded, then the module; prints the version, and of torch its CUDA and
+/// whether it sees a GPU.
+const PROGRAM: &str = "import importlib, sys\nimport torch\nm = importlib.import_module(sys.argv[1])\n\
+                       print(getattr(m, '__version__', ''))\n\
+                       if m is torch: print(m.version.cuda, m.cuda.is_available())";
 
 /// Imports torch and the engine in the environment that would be judged: the first with one of `engines`, else the first
 /// with torch.
-pub(super) fn import(image: &mut Image, engines: &[&str], deadline: Duration) {
+pub(super) fn import(image: &mut Image, engines: &[&str], rules: &Libraries, deadline: Duration) {
     let engine_of = |environment: &Environment| engines.iter().copied().find(|name| environment.package(name).is_some());
     let with_engine = image.environments.iter().position(|environment| engine_of(environment).is_some());
     let with_torch = || image.environments.iter().position(|environment| environment.torch().is_some());
     let Some(index) = with_engine.or_else(with_torch) else { return };
     let Some(environment) = image.environments.get_mut(index) else { return };
     let engine = engine_of(environment);
-    let modules = environment.torch().map(|_| "torch").into_iter().chain(engine);
-    environment.imports = modules.map(|module| run(environment, module, deadline)).collect();
+    let mut modules: Vec<String> = environment.torch().map(|_| "torch".to_owned()).into_iter().collect();
+    modules.extend(engine.map(str::to_owned));
+    modules.extend(engine.into_iter().flat_map(|engine| needed(environment, engine, rules)));
+    environment.imports = modules.iter().map(|module| run(environment, module, deadline)).collect();
+}
+
+/// The compiled modules without which an engine does not start: importing the engine alone does not load them.
+fn needed(environment: &Environment, engine: &str, rules: &Libraries) -> Vec<String> {
+    let own = environment.libraries.iter().filter(|library| library.package == engine);
+    let modules = own.filter_map(|library| {
+        let below = |site: &String| Some(library.place.strip_prefix(site.as_str())?.trim_start_matches('/'));
+        let file = environment.sites.iter().find_map(below)?;
+        let module = file.split('.').next()?.replace('/', ".");
+        rules.is_needed(engine, file).then_some(module)
+    });
+    modules.collect()
 }
 
 fn run(environment: &Environment, module: &str, deadline: Duration) -> Import {

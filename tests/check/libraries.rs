@@ -383,6 +383,8 @@ fn an_import_that_fails_is_a_finding() {
         (message(&finding), &finding["evidence"][0]["value"]),
         ("`import torch` ended with exit code 1; a server needs it to work", &Value::from("ImportError: undefined symbol: x"),)
     );
+    interpreter(&tree, "echo 'ImportError: libcuda.so.1: cannot open shared object file: No such file or directory' >&2; exit 1");
+    assert_eq!(report_with(&tree, "--deep", &[])["exit_code"], 0, "an image is built without a driver");
     interpreter(&tree, "kill -SEGV $$");
     assert!(message(&primary(&tree, "--deep", &[], "import-fails")).contains("was ended by signal 11"));
     let pid = tree.root().join("pid");
