@@ -29,6 +29,8 @@ pub struct Image {
     pub environments: Vec<Environment>,
     /// Where environments were looked for.
     pub looked: Vec<String>,
+    /// The machine as Python names it: `x86_64`, `aarch64`.
+    pub machine: Option<String>,
     /// The C library, where something was found that could need one.
     pub glibc: Option<Glibc>,
     /// What is there and could not be read.

@@ -1,7 +1,13 @@
 //! Judges what was read of a machine or an image: facts to outcomes, outcomes to findings with one primary cause.
 
 mod declared;
+mod environment;
+mod extension;
 mod fix;
+mod import;
+mod kernels;
+mod loading;
+mod marker;
 mod order;
 mod packages;
 mod target;
@@ -45,29 +51,89 @@ pub struct Check {
 }
 
 /// The checks of Python environments, causes before their consequences: the first that fires is the primary cause.
-pub static CHECKS: [Check; 14] = [
+pub static CHECKS: [Check; 30] = [
     Check { id: "nothing-to-check", judge: packages::nothing, explains: &[] },
     Check { id: "engine-missing", judge: packages::engine_missing, explains: &["torch-missing"] },
     Check { id: "torch-missing", judge: torch::missing, explains: &[] },
     Check {
+        id: "broken-upgrade",
+        judge: environment::broken_upgrade,
+        explains: &["requirement-unmet", "library-unreadable", "import-fails"],
+    },
+    Check {
+        id: "user-site-leaks",
+        judge: environment::user_site,
+        explains: &["extension-built-for-other-torch", "requirement-unmet", "import-fails"],
+    },
+    Check { id: "module-hidden", judge: environment::hidden_module, explains: &["extension-built-for-other-torch", "import-fails"] },
+    Check {
+        id: "conda-and-pip-mixed",
+        judge: environment::conda_mixed,
+        explains: &["two-torches", "extension-built-for-other-torch", "libstdcxx-too-old", "requirement-unmet", "import-fails"],
+    },
+    Check {
         id: "two-torches",
         judge: torch::two,
-        explains: &["torch-not-the-pinned", "torch-cuda-differs-from-engine", "mixed-cuda-wheels"],
+        explains: &[
+            "torch-not-the-pinned",
+            "torch-cuda-differs-from-engine",
+            "mixed-cuda-wheels",
+            "extension-built-for-other-torch",
+            "library-not-found",
+            "import-fails",
+        ],
     },
     Check { id: "engine-version-differs", judge: packages::engine_version, explains: &["torch-not-the-pinned"] },
     Check {
         id: "torch-not-the-pinned",
         judge: torch::not_the_pinned,
-        explains: &["torch-cuda-differs-from-engine", "mixed-cuda-wheels", "torch-without-cuda"],
+        explains: &[
+            "torch-cuda-differs-from-engine",
+            "mixed-cuda-wheels",
+            "torch-without-cuda",
+            "extension-built-for-other-torch",
+            "library-not-found",
+            "cuda-runtime-of-other-version",
+            "requirement-unmet",
+            "import-fails",
+        ],
     },
-    Check { id: "torch-without-cuda", judge: torch::without_cuda, explains: &["mixed-cuda-wheels"] },
-    Check { id: "torch-cuda-differs-from-engine", judge: torch::cuda_differs, explains: &["mixed-cuda-wheels"] },
-    Check { id: "mixed-cuda-wheels", judge: torch::mixed_wheels, explains: &[] },
-    Check { id: "python-version-unsupported", judge: packages::python_version, explains: &[] },
-    Check { id: "glibc-too-old", judge: packages::glibc, explains: &[] },
+    Check { id: "torch-without-cuda", judge: torch::without_cuda, explains: &["mixed-cuda-wheels", "library-not-found", "import-fails"] },
+    Check {
+        id: "torch-cuda-differs-from-engine",
+        judge: torch::cuda_differs,
+        explains: &["mixed-cuda-wheels", "library-not-found", "import-fails"],
+    },
+    Check {
+        id: "mixed-cuda-wheels",
+        judge: torch::mixed_wheels,
+        explains: &["cudnn-mixed", "library-lacks-symbols", "library-not-found", "import-fails"],
+    },
+    Check {
+        id: "library-unreadable",
+        judge: extension::unreadable,
+        explains: &["library-not-found", "library-lacks-symbols", "import-fails"],
+    },
+    Check { id: "extension-built-for-other-python", judge: extension::other_python, explains: &["import-fails"] },
+    Check { id: "extension-built-for-other-torch", judge: extension::other_torch, explains: &["library-not-found", "import-fails"] },
+    Check { id: "library-not-found", judge: loading::not_found, explains: &["import-fails"] },
+    Check {
+        id: "library-shadowed",
+        judge: loading::shadowed,
+        explains: &["library-lacks-symbols", "cudnn-mixed", "cuda-runtime-of-other-version", "import-fails"],
+    },
+    Check { id: "library-lacks-symbols", judge: loading::lacking_symbols, explains: &["import-fails"] },
+    Check { id: "cudnn-mixed", judge: loading::one_build, explains: &[] },
+    Check { id: "cuda-runtime-of-other-version", judge: loading::cuda_runtime, explains: &[] },
+    Check { id: "python-version-unsupported", judge: packages::python_version, explains: &["import-fails"] },
+    Check { id: "glibc-too-old", judge: packages::glibc, explains: &["libstdcxx-too-old", "import-fails"] },
+    Check { id: "libstdcxx-too-old", judge: loading::libstdcxx, explains: &["import-fails"] },
+    Check { id: "requirement-unmet", judge: environment::requirement_unmet, explains: &["import-fails"] },
+    Check { id: "import-fails", judge: import::works, explains: &[] },
     Check { id: "driver-older-than-cuda", judge: target::driver, explains: &[] },
     Check { id: "no-kernels-for-gpu", judge: target::kernels, explains: &["gpu-kernel-launch-failed"] },
     Check { id: "cuda-newer-than-driver", judge: target::minor_versions, explains: &[] },
+    Check { id: "base-environment-used", judge: environment::base_environment, explains: &[] },
 ];
 
 /// The id of the finding that stands for questions without an answer.

@@ -210,6 +210,18 @@ pub struct CheckCommand {
     #[arg(long, value_name = "PATH", help_heading = "Subject")]
     pub python: Option<PathBuf>,
 
+    /// Also import torch and the engine there, each for at most SECONDS: the one thing that runs Python
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "120",
+        value_parser = clap::value_parser!(u64).range(1..=3600),
+        help_heading = "Subject"
+    )]
+    pub deep: Option<u64>,
+
     /// The engine that must be there, and its version
     #[arg(long = "for", value_name = "NAME[@VERSION]", value_parser = values::engine, help_heading = "Target")]
     pub engine: Option<EngineRequest>,

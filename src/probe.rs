@@ -7,6 +7,7 @@ mod child;
 mod conda;
 mod cuda;
 mod drivers;
+mod deep;
 mod file;
 mod glibc;
 mod identifiers;
@@ -61,13 +62,19 @@ impl Hint for ProbeError {
     }
 }
 
+/// Imports torch and the engine of the environment that would be judged, in its own interpreter, each for at most `deadline`.
+/// `engines` are the packages that count as one.
+pub fn import(image: &mut Image, engines: &[&str], rules: &Libraries, deadline: std::time::Duration) {
+    deep::import(image, engines, rules, deadline);
+}
+
 /// Reads the image that this program runs in: `python` alone if it is given, else every environment in reach.
 ///
 /// # Errors
 /// When `python` names no environment.
 pub fn image(python: Option<&Path>, rules: &Libraries) -> Result<Image, ProbeError> {
     let prefixes = environments(python)?;
-    let mut image = Image::default();
+    let mut image = Image { machine: Some(std::env::consts::ARCH.to_owned()), ..Image::default() };
     for prefix in &prefixes {
         image.looked.push(prefix.root.display().to_string());
         python::read(prefix, &mut image);

@@ -4,6 +4,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "lays out environments and runs the program")]
 
+#[path = "check/libraries.rs"]
+mod libraries;
+#[path = "common/library.rs"]
+mod library;
 #[path = "common/program.rs"]
 mod program;
 #[path = "check/tree.rs"]

@@ -165,7 +165,6 @@ fn is(library: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::catalog::Catalog;
 
     // Versions behind the name do not count, other names do.

@@ -64,6 +64,14 @@ pub(super) fn remove(facts: &Facts<'_>, id: &str, text: String, packages: &[Stri
     verified(facts, id, Fix::edit(text).with_command(command))
 }
 
+/// Removes packages that conda installed.
+pub(super) fn conda_remove(facts: &Facts<'_>, id: &str, packages: &[String]) -> Fix {
+    let root = facts.environment.map_or("", |environment| environment.root.as_str());
+    let packages = packages.iter().map(|package| quoted(package)).collect::<Vec<_>>().join(" ");
+    let command = format!("conda remove -p {} --force {packages}", quoted(root));
+    verified(facts, id, Fix::edit("remove them from conda's list alone").with_command(command))
+}
+
 /// Installs the newest release of the engine whose default wheels run on the target, if there is one.
 pub(super) fn newest_for_target(facts: &Facts<'_>, id: &str) -> Option<Fix> {
     let engine = facts.engine.as_ref()?;

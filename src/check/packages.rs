@@ -131,6 +131,9 @@ fn runs_on(tag: &str, python: &str) -> bool {
 
 /// The C library is at least what the wheels were built for.
 pub(super) fn glibc(facts: &Facts<'_>) -> Outcome {
+    if let Some(missing) = glibc_symbols(facts) {
+        return Outcome::Fires(vec![missing]);
+    }
     let packages = judged(facts);
     let needs: Vec<_> = packages.iter().filter_map(|package| Some((package, needed_glibc(package)?))).collect();
     if needs.is_empty() {
@@ -149,6 +152,22 @@ pub(super) fn glibc(facts: &Facts<'_>) -> Outcome {
         finding(id, &format!("package:{}", package.name), message, read, fixes)
     });
     outcome(old.collect())
+}
+
+/// The finding on symbols of the C library that libraries need and it does not have: surer than what wheels say of themselves.
+fn glibc_symbols(facts: &Facts<'_>) -> Option<Finding> {
+    let id = "glibc-too-old";
+    let unmet = crate::check::loading::missing_glibc(facts);
+    let first = unmet.first()?;
+    let needed = first.needs.trim_start_matches("GLIBC_");
+    let here = facts.image.glibc.as_ref().map_or("an older one", |glibc| glibc.version.as_str());
+    let text = format!("build the image on a distribution with glibc {needed} or newer, such as Debian 12 or Ubuntu 22.04");
+    let fixes = vec![fix::verified(facts, id, Fix::edit(text).with_command("FROM python:3.12-slim-bookworm"))];
+    let name = first.by.rsplit('/').next().unwrap_or(&first.by);
+    let message = format!("`{name}` needs glibc {needed} or newer; the image has {here}");
+    let read = unmet.iter().take(6).map(|unmet| evidence("version needed", &unmet.needs, &unmet.by));
+    let read = read.chain([evidence("glibc.version", here, &first.place)]).collect();
+    Some(finding(id, "libraries", message, read, fixes))
 }
 
 /// The oldest glibc that one of the wheel's tags accepts.

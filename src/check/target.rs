@@ -1,8 +1,8 @@
 //! The machine that the image is for: its driver and its card.
 
-use crate::catalog::ComputeCapability;
+use crate::catalog::{ComputeCapability, Gpu};
 use crate::check::facts::{Facts, evidence};
-use crate::check::{Outcome, fix};
+use crate::check::{Outcome, fix, kernels};
 use crate::finding::{Evidence, Finding, Severity};
 use crate::version::Version;
 
@@ -105,9 +105,12 @@ pub(super) fn kernels(facts: &Facts<'_>) -> Outcome {
     let mut lacking = Vec::new();
     let mut unknown = Vec::new();
     if let Some(engine) = &facts.engine {
-        match engine.release.filter(|release| !release.targets.is_empty()) {
-            Some(release) if capability >= release.min_capability && release.runs_on(capability) => {}
-            Some(release) if engine.default_build => {
+        let old = engine.release.filter(|release| capability < release.min_capability);
+        match (kernels::of_package(facts, engine.name, capability), engine.release.filter(|release| !release.targets.is_empty())) {
+            (Some(read), _) if read.runs && old.is_none() => {}
+            (Some(read), _) => lacking.push((engine.title(), read.targets, "engine.targets", read.place)),
+            (None, Some(release)) if old.is_none() && release.runs_on(capability) => {}
+            (None, Some(release)) if engine.default_build => {
                 lacking.push((engine.title(), release.targets.clone(), "engine.targets", release.origin.to_string()));
             }
             _ => unknown.push(format!("the targets of {} are not known", engine.title())),
@@ -115,14 +118,16 @@ pub(super) fn kernels(facts: &Facts<'_>) -> Outcome {
     }
     match &facts.torch {
         None => unknown.push("there is no torch that could be judged".to_owned()),
-        Some(torch) => match torch.variant {
-            Some(variant) if variant.runs_on(capability) => {}
-            Some(variant) => lacking.push((torch.title(), variant.targets.clone(), "torch.targets", "rules/torch.toml".to_owned())),
-            None => unknown.push(format!("the targets of {} are not known", torch.title())),
+        Some(torch) => match (kernels::of_package(facts, "torch", capability), torch.variant) {
+            (Some(read), _) if read.runs => {}
+            (Some(read), _) => lacking.push((torch.title(), read.targets, "torch.targets", read.place)),
+            (None, Some(variant)) if variant.runs_on(capability) => {}
+            (None, Some(variant)) => lacking.push((torch.title(), variant.targets.clone(), "torch.targets", "rules/torch.toml".to_owned())),
+            (None, None) => unknown.push(format!("the targets of {} are not known", torch.title())),
         },
     }
     let Some((title, targets, _, _)) = lacking.first() else {
-        return if unknown.is_empty() { Outcome::Passes } else { Outcome::Unseen(unknown.join("; ")) };
+        return if unknown.is_empty() { extensions(facts, gpu) } else { Outcome::Unseen(unknown.join("; ")) };
     };
     let card = gpu.display_name();
     let mut read = vec![evidence("gpu.compute_capability", format!("{capability} ({card})"), &gpu.origin.to_string())];
@@ -135,6 +140,27 @@ pub(super) fn kernels(facts: &Facts<'_>) -> Outcome {
         evidence: read,
         fixes: kernel_fixes(facts, capability),
     }])
+}
+
+/// Extensions beside the engine that have no kernels for the card: a warning, since not every start uses them.
+fn extensions(facts: &Facts<'_>, gpu: &Gpu) -> Outcome {
+    let id = "no-kernels-for-gpu";
+    let (capability, card) = (gpu.compute_capability, gpu.display_name());
+    let findings = kernels::lacking_extensions(facts, capability).into_iter().map(|(library, targets)| {
+        let title =
+            format!("{} {}", library.package, facts.environment.and_then(|it| it.package(&library.package)).map_or("", |it| &it.version));
+        let message =
+            format!("{title} has no kernels for compute capability {capability} ({card}), which is {}", relation(capability, &targets));
+        let read = vec![
+            evidence("gpu.compute_capability", format!("{capability} ({card})"), &gpu.origin.to_string()),
+            evidence(&format!("{}.targets", library.package), listed(&targets), &library.place),
+        ];
+        let text = format!("install a release of {} with kernels for it, or do without it on this card", library.package);
+        let fixes = vec![fix::verified(facts, id, crate::finding::Fix::edit(text))];
+        let subject = format!("package:{}", library.package);
+        Finding { id: id.to_owned(), severity: Severity::Warning, subject, message, evidence: read, fixes }
+    });
+    crate::check::environment::fired(findings.collect())
 }
 
 /// Why there are none: the card is older or newer than the wheel, or lies between its targets.

@@ -1,11 +1,15 @@
 //! `check`: read the machine or the image, judge it, report.
 
+use std::time::Duration;
+
 use crate::capture::Capture;
 use crate::catalog::Catalog;
 use crate::check::{self, Question};
 use crate::cli::{CheckCommand, CheckFormat};
 use crate::commands::{host, output, plan};
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error, nearest};
+use crate::probe;
+use crate::reading::Reading;
 use crate::report::{self, github, json, junit, markdown};
 
 /// Runs `gpudoctor check`.
@@ -15,7 +19,14 @@ use crate::report::{self, github, json, junit, markdown};
 pub fn run(command: &CheckCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.rules.as_deref())?;
     let question = question(command, &catalog)?;
-    let capture = capture(command, &catalog)?;
+    let mut capture = capture(command, &catalog)?;
+    if let (Some(seconds), Reading::Known(image)) = (command.deep, &mut capture.image) {
+        let engines: Vec<&str> = match &command.engine {
+            Some(engine) => vec![engine.name.as_str()],
+            None => catalog.engines().iter().map(crate::catalog::Engine::name).collect(),
+        };
+        probe::import(image, &engines, catalog.libraries(), Duration::from_secs(seconds));
+    }
     let diagnosis = check::diagnose(&capture, &question, &catalog);
     let failed = diagnosis.worst().is_some_and(|worst| worst >= command.fail_on.severity());
     let code = if failed { EXIT_FINDINGS } else { EXIT_GOOD };

@@ -11,6 +11,10 @@ const MOST_BYTES: u64 = 64 << 20;
 /// Most ranges that are read of one library: libcublasLt has about six thousand kernels, a look-up of a symbol takes six.
 const MOST_READS: u32 = 400_000;
 
+/// Small ranges are read with what follows them, since the next one is often there: a name behind a name, an entry behind a
+/// header.
+const WINDOW: u64 = 1024;
+
 /// A file of known length that is read in ranges.
 #[derive(Debug)]
 pub(super) struct Input<R> {
@@ -18,12 +22,15 @@ pub(super) struct Input<R> {
     length: u64,
     bytes_left: u64,
     reads_left: u32,
+    /// The window that was read last, and where it begins.
+    window: Vec<u8>,
+    window_at: u64,
 }
 
 impl<R: Read + Seek> Input<R> {
     pub(super) fn new(mut reader: R) -> Result<Self, ElfError> {
         let length = reader.seek(SeekFrom::End(0))?;
-        Ok(Self { reader, length, bytes_left: MOST_BYTES, reads_left: MOST_READS })
+        Ok(Self { reader, length, bytes_left: MOST_BYTES, reads_left: MOST_READS, window: Vec::new(), window_at: 0 })
     }
 
     /// The length of the file.
@@ -41,6 +48,25 @@ impl<R: Read + Seek> Input<R> {
         }
         self.bytes_left -= size;
         self.reads_left -= 1;
+        if let Some(bytes) = self.in_window(offset, size) {
+            return Ok(bytes);
+        }
+        if size < WINDOW {
+            self.window = self.read(offset, WINDOW.min(self.length - offset), part)?;
+            self.window_at = offset;
+            return self.in_window(offset, size).ok_or(ElfError::Truncated { part });
+        }
+        self.read(offset, size, part)
+    }
+
+    /// The bytes of a range that lies in the window.
+    fn in_window(&self, offset: u64, size: u64) -> Option<Vec<u8>> {
+        let start = usize::try_from(offset.checked_sub(self.window_at)?).ok()?;
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        self.window.get(start..end).map(<[u8]>::to_vec)
+    }
+
+    fn read(&mut self, offset: u64, size: u64, part: &'static str) -> Result<Vec<u8>, ElfError> {
         let mut bytes = vec![0; usize::try_from(size).map_err(|_| ElfError::TooLarge { part })?];
         self.reader.seek(SeekFrom::Start(offset))?;
         self.reader.read_exact(&mut bytes)?;

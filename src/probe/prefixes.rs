@@ -63,9 +63,8 @@ fn is_site(path: &Path) -> bool {
 
 /// The prefix of a directory. Debian's Python also reads what its packages install for every version.
 fn prefix(root: &Path) -> Prefix {
-    let system = root == Path::new("/usr") || root == Path::new("/usr/local");
     let mut sites = Vec::new();
-    if system {
+    if is_system(root) {
         for base in ["/usr/local/lib", "/usr/local/lib64", "/usr/lib", "/usr/lib64"] {
             sites.extend(below(Path::new(base)));
         }
@@ -75,9 +74,13 @@ fn prefix(root: &Path) -> Prefix {
     } else {
         sites.extend(["lib", "lib64"].iter().flat_map(|folder| below(&root.join(folder))));
         if inherits(root) {
-            let system = prefix(Path::new("/usr/local")).sites.into_iter().chain(prefix(Path::new("/usr")).sites);
+            // The interpreter that the environment was made with has the packages; that of the system is in two places.
+            let system: Vec<PathBuf> = match base(root).filter(|base| !is_system(base)) {
+                Some(base) => ["lib", "lib64"].iter().flat_map(|folder| below(&base.join(folder))).collect(),
+                None => prefix(Path::new("/usr/local")).sites.into_iter().chain(prefix(Path::new("/usr")).sites).collect(),
+            };
             let same = |site: &PathBuf| sites.first().is_some_and(|own| same_python(own, site));
-            let system: Vec<PathBuf> = system.filter(same).collect();
+            let system: Vec<PathBuf> = system.into_iter().filter(same).collect();
             sites.extend(system);
         }
     }
@@ -89,6 +92,17 @@ fn prefix(root: &Path) -> Prefix {
 /// Whether a directory is a virtual environment without the packages of the system; a user's own stay out of it.
 fn is_virtual(root: &Path) -> bool {
     root.join("pyvenv.cfg").is_file() && !inherits(root)
+}
+
+fn is_system(root: &Path) -> bool {
+    root == Path::new("/usr") || root == Path::new("/usr/local")
+}
+
+/// The directory of the interpreter that a virtual environment was made with: `/usr` of `home = /usr/bin`.
+fn base(root: &Path) -> Option<PathBuf> {
+    let text = super::file::head(&root.join("pyvenv.cfg"), 1 << 16, &mut Vec::new())?;
+    let home = text.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| name.trim() == "home")?.1;
+    Path::new(home.trim()).parent().filter(|base| base.is_absolute()).map(Path::to_path_buf)
 }
 
 /// Whether a virtual environment also reads the packages of the system.
