@@ -170,6 +170,9 @@ impl Start<'_> {
             }
         }
         line(&mut log, "", "core.py:293", "init engine (profile, create kv cache, warmup model) took 12.40 seconds");
+        if self.server {
+            log.push_str("INFO:     Application startup complete.\n");
+        }
         log
     }
 
