@@ -72,7 +72,9 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
     match last {
         None => Reading::Unreadable(ending.reason),
         Some(section) => {
+            // A call says itself which it was; what has nothing but the mark was behind the last call that was announced.
             let patched = section.replace(&quoted(PENDING), &quoted(&ending.reason));
+            let patched = patched.replace(quoted(PENDING).trim_matches('"'), quoted(&ending.what).trim_matches('"'));
             read(&patched).map(|mut section| {
                 lost(&mut section, &ending);
                 section
@@ -84,7 +86,9 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
 /// How a child ended that did not finish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ending {
-    /// What happened, as a reason: "timed out after 10 s in `nvmlInit_v2`".
+    /// What happened: "timed out after 10 s".
+    what: String,
+    /// What happened, and in which call: "timed out after 10 s in `nvmlInit_v2`".
     pub(super) reason: String,
 }
 
@@ -101,7 +105,7 @@ impl Ending {
         };
         let place = if at.is_empty() { String::new() } else { format!(" in `{at}`") };
         let said = complaint.map(|text| format!(": {text}")).unwrap_or_default();
-        Self { reason: format!("{what}{place}{said}") }
+        Self { reason: format!("{what}{place}{said}"), what }
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn probe(emitter: &Emitter<Reading<Cuda>>, copy: bool) {
     if session.ask("cuInit", |cuda, c| cuda.init = c, || api.outcome(call!(api.cuInit(0)), ())) != Some(0) {
         return;
     }
+    emitter.part();
     session.ask(
         "cuDeviceGetCount",
         |cuda, c| cuda.device_count = c,
@@ -119,7 +120,7 @@ impl Session<'_> {
     /// Makes one call and keeps its outcome; while it has not returned, that says so. Returns the code that it returned.
     fn ask<T>(&self, name: &str, keep: impl Fn(&mut Cuda, Call<T>), make: impl FnOnce() -> Call<T>) -> Option<i64> {
         self.emitter.at(name);
-        self.with(|cuda| keep(cuda, Call::Stuck(PENDING.to_owned())));
+        self.with(|cuda| keep(cuda, Call::Stuck(format!("{PENDING} in `{name}`"))));
         let answer = make();
         let code = answer.code();
         self.with(|cuda| keep(cuda, answer));

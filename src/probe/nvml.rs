@@ -40,6 +40,7 @@ pub(super) fn probe(emitter: &Emitter<Reading<Nvml>>) {
     if session.ask("nvmlInit_v2", |nvml, c| nvml.init = c, || outcome((), call!(library.nvmlInit_v2())?)) != Some(0) {
         return;
     }
+    emitter.part();
     session.ask(
         "nvmlSystemGetDriverVersion",
         |nvml, c| nvml.driver_version = c,
@@ -115,7 +116,7 @@ impl Session<'_> {
     /// Makes one call and keeps its outcome; while it has not returned, that says so. Returns the code that it returned.
     fn ask<T>(&self, name: &str, keep: impl Fn(&mut Nvml, Call<T>), make: impl FnOnce() -> Option<Call<T>>) -> Option<i64> {
         self.emitter.at(name);
-        self.with(|nvml| keep(nvml, Call::Stuck(PENDING.to_owned())));
+        self.with(|nvml| keep(nvml, Call::Stuck(format!("{PENDING} in `{name}`"))));
         let answer = make().unwrap_or(Call::Missing);
         let code = answer.code();
         self.with(|nvml| keep(nvml, answer));

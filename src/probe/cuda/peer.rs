@@ -144,12 +144,12 @@ fn copy(api: &Api, (source, target): (Handle, Handle), pattern: &[u8], copied: &
 fn pattern(from: c_int, to: c_int) -> Vec<u8> {
     let seed = u64::from(ordinal(from)) << 32 | u64::from(ordinal(to)) << 1 | 1;
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(SIZE);
-    while bytes.len() < SIZE {
+    let mut bytes = vec![0; SIZE];
+    for place in bytes.chunks_exact_mut(size_of::<u64>()) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
+        place.copy_from_slice(&state.to_le_bytes());
     }
     bytes
 }

@@ -37,7 +37,7 @@ fn ask(emitter: &Emitter<Reading<Runtime>>, library: &Library, name: &str, keep:
             keep(runtime, call);
         }
     };
-    put(Call::Stuck(PENDING.to_owned()));
+    put(Call::Stuck(format!("{PENDING} in `{name}`")));
     // SAFETY: each of these functions has this signature in cuda_runtime_api.h.
     let function: Result<Symbol<'_, unsafe extern "C" fn(*mut c_int) -> c_int>, _> = unsafe { library.get(name.as_bytes()) };
     let call = function.map_or(Call::Missing, |function| {
