@@ -59,13 +59,13 @@ fn candidate<'c>(matched: Matched<'c>, present: &[&Cause], context: &Context<'_>
     (!named.is_empty()).then_some(Candidate { matched, named, weight })
 }
 
-/// How much the line that shows a cause counts: programs go on after warnings.
+/// How much the line that shows a cause counts: programs go on after warnings. NCCL calls its errors warnings.
 fn level(matched: &Matched<'_>) -> f64 {
     let Some(line) = matched.lines.first() else { return 1.0 };
     let head: String = line.text.chars().take(80).collect();
     if ["INFO", "DEBUG"].iter().any(|word| head.contains(word)) {
         0.8
-    } else if ["WARN", "Warning"].iter().any(|word| head.contains(word)) {
+    } else if ["WARN", "Warning"].iter().any(|word| head.contains(word)) && !head.contains("NCCL WARN") {
         0.85
     } else {
         1.0
