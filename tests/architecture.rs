@@ -8,8 +8,29 @@ const LONGEST: usize = 500;
 
 /// Modules that are functions of their arguments: no files, environment, network, processes, clocks or terminals.
 const PURE: [&str; 23] = [
-    "units", "version", "hint", "reading", "redact", "log", "finding", "catalog", "elf", "expression", "advice", "capture", "model",
-    "engine", "plan", "judge", "facts", "pick", "check", "diagnose", "render", "report", "explain",
+    "units",
+    "version",
+    "hint",
+    "reading",
+    "redact",
+    "log",
+    "finding",
+    "catalog",
+    "elf",
+    "expression",
+    "advice",
+    "capture",
+    "model",
+    "engine",
+    "plan",
+    "judge",
+    "facts",
+    "pick",
+    "check",
+    "diagnose",
+    "render",
+    "report",
+    "explain",
 ];
 
 /// What no pure module may name.

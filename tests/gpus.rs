@@ -24,8 +24,12 @@ fn the_shared_server_is_a_table() {
     let outcome = on("4090x8-shared", &["gpus"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let lines: Vec<&str> = outcome.stdout.lines().collect();
-    assert!(lines[1].contains("RTX 4090") && lines[1].contains("97%") && lines[1].contains("xinference (w***)  8123  6 days"), "{}", lines[1]);
-    assert!(lines[3].ends_with("asleep with memory held") && lines[5].ends_with("free"), "{}", outcome.stdout);
+    assert!(
+        lines[1].contains("RTX 4090") && lines[1].contains("97%") && lines[1].contains("xinference (w***)  8123  6 days"),
+        "{}",
+        lines[1]
+    );
+    assert!(lines[3].ends_with("asleep, memory held") && lines[5].ends_with("free"), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("Free: 4, 5, 6, 7 (same NUMA node, no NVLink, this card has no P2P)"), "{}", outcome.stdout);
     assert!(outcome.stdout.lines().all(|line| line.chars().count() <= 100), "{}", outcome.stdout);
 }
@@ -53,7 +57,9 @@ fn free_cards_are_picked() {
     assert_eq!(picked(&["pick", "--count", "2", "--free", "20g"]), "CUDA_VISIBLE_DEVICES=4,5; export CUDA_VISIBLE_DEVICES\n");
     assert_eq!(picked(&["pick", "--bare"]), "4\n");
     assert_eq!(picked(&["pick", "--uuid", "--bare"]), "GPU-00000004-0000-0000-0000-000000000000\n");
-    assert!(on("mixed-cards", &["pick"]).stdout.starts_with("CUDA_DEVICE_ORDER=PCI_BUS_ID; export CUDA_DEVICE_ORDER; CUDA_VISIBLE_DEVICES="));
+    assert!(
+        on("mixed-cards", &["pick"]).stdout.starts_with("CUDA_DEVICE_ORDER=PCI_BUS_ID; export CUDA_DEVICE_ORDER; CUDA_VISIBLE_DEVICES=")
+    );
     assert_eq!(on("h200x2-container-healthy", &["pick", "-n", "2", "--bare"]).stdout, "0,1\n");
 }
 
@@ -62,8 +68,16 @@ fn free_cards_are_picked() {
 fn a_refusal_is_polite() {
     let outcome = on("4090x8-shared", &["pick", "--count", "5"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""));
-    assert!(outcome.stderr.starts_with("5 cards with nine tenths of their memory free are wanted; only 4 cards are so\n"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("  GPU 0: 0.9 GiB of 24.0 GiB free, held by pid 8123 (xinference, user w***, 6 days)\n"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.starts_with("5 cards with nine tenths of their memory free are wanted; only 4 cards are so\n"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome.stderr.contains("  GPU 0: 0.9 GiB of 24.0 GiB free, held by pid 8123 (xinference, user w***, 6 days)\n"),
+        "{}",
+        outcome.stderr
+    );
     let outcome = on("no-gpu", &["pick"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""));
     assert!(outcome.stderr.starts_with("no GPU is seen"), "{}", outcome.stderr);
@@ -74,7 +88,12 @@ fn a_refusal_is_polite() {
 fn a_plan_takes_the_machines_cards() {
     let outcome = on("h200x2-container-healthy", &["plan", "--model", "8b", "--format", "json"]);
     let plan: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
-    assert_eq!((&plan["devices"][0]["name"], &plan["devices"][0]["count"]), (&Value::from("NVIDIA H200"), &Value::from(2)), "{}", outcome.stderr);
+    assert_eq!(
+        (&plan["devices"][0]["name"], &plan["devices"][0]["count"]),
+        (&Value::from("NVIDIA H200"), &Value::from(2)),
+        "{}",
+        outcome.stderr
+    );
     let outcome = on("no-gpu", &["plan", "--model", "8b"]);
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.contains("no device was named, and the recorded machine shows no GPU"), "{}", outcome.stderr);
