@@ -8,7 +8,7 @@ use crate::report::layout::{columns, pad, wrap};
 use crate::report::style;
 
 /// The columns of the bar.
-const BAR: usize = 12;
+const BAR: usize = 11;
 
 /// The table and the free cards. Ends with a line break.
 pub fn render(facts: &Facts, width: usize) -> String {
@@ -82,7 +82,7 @@ fn note(gpu: &Gpu) -> String {
         notes.push(format!("MIG, {} instances", gpu.mig.instances.known().copied().unwrap_or(0)));
     }
     if gpu.asleep.known() == Some(&true) {
-        notes.push("asleep with memory held".to_owned());
+        notes.push("asleep, memory held".to_owned());
     }
     if notes.is_empty() && pick::free(&Facts { gpus: vec![gpu.clone()], ..Facts::default() }).len() == 1 {
         notes.push("free".to_owned());
@@ -109,7 +109,9 @@ fn summary(facts: &Facts, width: usize) -> String {
             let joined = links.iter().filter(|link| link.nvlinks.known().is_some_and(|number| *number > 0)).count();
             about.push(if joined == 0 { "no NVLink".to_owned() } else { format!("NVLink between {joined} of {} pairs", links.len()) });
         }
-        about.extend(free.iter().all(|gpu| gpu.peer_access.known().is_some_and(|word| word == "never")).then(|| "this card has no P2P".to_owned()));
+        about.extend(
+            free.iter().all(|gpu| gpu.peer_access.known().is_some_and(|word| word == "never")).then(|| "this card has no P2P".to_owned()),
+        );
     }
     let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
     let count = if free.len() > 1 { format!(" --count {}", free.len()) } else { String::new() };
