@@ -58,6 +58,9 @@ Exit codes:
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
+  gpudoctor check                                           what is wrong with this machine
+  gpudoctor check --for vllm --require-gpu                  before a server starts: fail unless all is well
+  gpudoctor check --from host.json                          another machine, from its capture
   gpudoctor check --image --for vllm@0.25.1 --target-driver 580 --target-gpu h100
   RUN gpudoctor check --image --for vllm                    in a Dockerfile, as its last step
   gpudoctor check --image --python /opt/venv --format json  one environment, for a program
@@ -91,6 +94,28 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
+const GPUS_EXAMPLES: &str = "\
+Examples:
+  gpudoctor gpus                                            a table of the cards
+  gpudoctor gpus --watch                                    refreshed in place every two seconds
+
+Exit codes:
+  0  there are cards
+  1  no card is seen
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const PICK_EXAMPLES: &str = "\
+Examples:
+  eval \"$(gpudoctor pick --count 2 --free 20g)\"            sets CUDA_VISIBLE_DEVICES for what follows
+  CUDA_VISIBLE_DEVICES=$(gpudoctor pick --bare) python serve.py
+
+Exit codes:
+  0  cards were picked
+  1  not enough cards are free
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   gpudoctor explain                                         list everything that can be explained
@@ -107,10 +132,11 @@ pub enum Command {
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<PlanCommand>),
 
-    /// Find what keeps an image from serving, before it starts
+    /// Find what keeps a machine or an image from serving, before it starts
     ///
-    /// Reads the Python packages of the image that it runs in, without running Python and without a GPU: whether engine,
-    /// torch and CUDA libraries fit together, and run on the driver and the card that are named.
+    /// Reads driver, GPUs, links, container, limits and Python packages, and says what is wrong, the one cause first, with
+    /// the command that mends it. With --image, reads the packages alone, without running Python and without a GPU: whether
+    /// engine, torch and CUDA libraries fit together, and run on the driver and the card that are named.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckCommand>),
 
@@ -128,6 +154,17 @@ pub enum Command {
     /// root.
     #[command(after_help = CAPTURE_EXAMPLES)]
     Capture(CaptureCommand),
+
+    /// Show the cards: how full, how busy, whose, for how long
+    #[command(after_help = GPUS_EXAMPLES)]
+    Gpus(GpusCommand),
+
+    /// Pick free cards, as a variable for the shell
+    ///
+    /// Prefers cards of one kind that are joined by NVLink, then cards on one NUMA node. Says why not, on stderr, where there
+    /// are not enough.
+    #[command(after_help = PICK_EXAMPLES)]
+    Pick(PickCommand),
 
     /// Explain a term of the budget, a finding or a cause
     ///
@@ -161,9 +198,13 @@ pub struct PlanCommand {
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckCommand {
-    /// Check the packages that are installed here, and not the machine; required
-    #[arg(long, help_heading = "Subject")]
+    /// Check only the packages that are installed here, and not the machine: for an image that is being built
+    #[arg(long, help_heading = "Subject", conflicts_with = "from")]
     pub image: bool,
+
+    /// Check the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject")]
+    pub from: Option<PathBuf>,
 
     /// Look at this environment only: its directory, its interpreter or its package directory
     #[arg(long, value_name = "PATH", help_heading = "Subject")]
@@ -173,21 +214,45 @@ pub struct CheckCommand {
     #[arg(long = "for", value_name = "NAME[@VERSION]", value_parser = values::engine, help_heading = "Target")]
     pub engine: Option<EngineRequest>,
 
-    /// The driver that the image must run on: a version, or a branch such as 580
+    /// The driver that it must run on: a version, or a branch such as 580 [default: the machine's own]
     #[arg(long, value_name = "VERSION", help_heading = "Target")]
     pub target_driver: Option<Version>,
 
-    /// The card that the image must run on, such as h100 or "rtx 3060"
+    /// The card that it must run on, such as h100 or "rtx 3060" [default: the machine's own]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
     pub target_gpu: Option<String>,
 
+    /// The data type that will be served with, such as bfloat16
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub dtype: Option<String>,
+
+    /// The quantisation that will be served with, such as awq or fp8
+    #[arg(long, value_name = "METHOD", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub quantization: Option<String>,
+
+    /// Fail unless a GPU works and everything that tells of it can be seen: for the start of a server
+    #[arg(long, help_heading = "Target", conflicts_with = "image")]
+    pub require_gpu: bool,
+
     /// Run only these checks (repeatable, or separated by commas)
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Checks")]
     pub only: Vec<String>,
 
     /// Leave these checks out (repeatable, or separated by commas)
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Checks")]
     pub skip: Vec<String>,
+
+    /// Also ask whether model hubs can be reached
+    #[arg(long, help_heading = "Checks", conflicts_with_all = ["image", "from"])]
+    pub online: bool,
+
+    /// Checks and facts of your own, laid over the built-in rules: a directory of the same layout
+    #[arg(long, value_name = "DIR", help_heading = "Checks")]
+    pub rules: Option<PathBuf>,
+
+    /// Say which checks did not judge, and why
+    #[arg(long, help_heading = "Output")]
+    pub skipped: bool,
 
     /// The form of the report
     #[arg(long, value_enum, default_value_t = CheckFormat::Text, help_heading = "Output")]
@@ -204,6 +269,26 @@ pub struct DiagnoseCommand {
     /// The log: a file, also a gzipped one; `-` or nothing reads the standard input
     #[arg(value_name = "LOG")]
     pub log: Option<PathBuf>,
+
+    /// The model of the log, for its memory: a directory, file, hub id or catalogue name; else as the log names it
+    #[arg(long, short, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
+    pub model: Option<String>,
+
+    /// The card of the log, for its memory, such as h100 or "rtx 3060"; else by the total that the log shows
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
+    pub gpu: Option<String>,
+
+    /// How many of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), default_value_t = 1, help_heading = "Memory")]
+    pub gpus: u64,
+
+    /// Leave hubs alone when reading --model
+    #[arg(long, help_heading = "Memory")]
+    pub offline: bool,
+
+    /// Keep the terms that a healthy start printed: plans for the same model, card, engine and settings then use them
+    #[arg(long, help_heading = "Memory")]
+    pub save: bool,
 
     /// Facts of your own, laid over the built-in rules: a directory of the same layout
     #[arg(long, value_name = "DIR", help_heading = "Subject")]
@@ -240,6 +325,46 @@ pub struct CaptureCommand {
     /// How long a driver may take to answer; one that hangs is a reading too
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Subject")]
     pub timeout: u64,
+}
+
+/// `gpus`.
+#[derive(Debug, Args)]
+pub struct GpusCommand {
+    /// Show the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with = "watch")]
+    pub from: Option<PathBuf>,
+
+    /// Look again every few seconds, in place; Ctrl-C ends it
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Output")]
+    pub watch: Option<u64>,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = GpusFormat::Text, help_heading = "Output", conflicts_with = "watch")]
+    pub format: GpusFormat,
+}
+
+/// `pick`.
+#[derive(Debug, Args)]
+pub struct PickCommand {
+    /// How many cards
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Wish")]
+    pub count: u64,
+
+    /// The memory that must be free on each, such as 20g [default: nine tenths of it]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Wish")]
+    pub free: Option<GivenSize>,
+
+    /// Pick on the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject")]
+    pub from: Option<PathBuf>,
+
+    /// Name the cards by UUID instead of number
+    #[arg(long, help_heading = "Output")]
+    pub uuid: bool,
+
+    /// Print the list alone, without the variable
+    #[arg(long, help_heading = "Output")]
+    pub bare: bool,
 }
 
 /// `explain`.
@@ -281,9 +406,13 @@ pub struct RequestOptions {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
     pub gpu: Option<String>,
 
-    /// How many GPUs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
-    pub gpus: u64,
+    /// How many GPUs [default: 1, or all of the machine's that are free and of one kind]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
+    pub gpus: Option<u64>,
+
+    /// The machine that this capture was taken on: its GPUs and its driver; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub from: Option<PathBuf>,
 
     /// The driver of the target: a version, or a branch such as 580
     #[arg(long, value_name = "VERSION", help_heading = "Target")]
@@ -367,6 +496,15 @@ pub enum Format {
     Github,
 }
 
+/// The form of a table of cards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GpusFormat {
+    /// For people
+    Text,
+    /// The stable contract; docs/schema has its JSON Schema
+    Json,
+}
+
 /// The form of a diagnosis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckFormat {
@@ -374,6 +512,10 @@ pub enum CheckFormat {
     Text,
     /// The stable contract; docs/schema has its JSON Schema
     Json,
+    /// For a job summary, a pull request or a page
+    Markdown,
+    /// JUnit XML, for the test reports of a CI system
+    Junit,
     /// Workflow annotations of GitHub Actions
     Github,
 }

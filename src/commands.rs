@@ -14,7 +14,11 @@ pub mod check;
 pub mod complete;
 pub mod diagnose;
 pub mod explain;
+pub mod gpus;
+pub mod host;
+pub mod measured;
 pub mod output;
+pub mod pick;
 pub mod plan;
 
 /// Parses the command line, runs the command and returns the exit code. Never panics: a defect ends in one line.
@@ -40,6 +44,8 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
         Command::Check(command) => check::run(command),
         Command::Diagnose(command) => diagnose::run(command),
         Command::Capture(command) => capture::run(command),
+        Command::Gpus(command) => gpus::run(command),
+        Command::Pick(command) => pick::run(command),
         Command::Explain(command) => explain::run(command),
         Command::Completions { shell } => complete::completions(*shell),
         Command::Man => complete::manual_page(),

@@ -2,6 +2,7 @@
 //!
 //! [`Examiner`] sees the lines one by one and keeps what matched, in bounded memory; [`Examiner::finish`] ranks it.
 
+mod arithmetic;
 mod fork;
 mod matches;
 mod named;
@@ -14,12 +15,14 @@ use std::io::Read;
 
 use minijinja::Value;
 
+pub use arithmetic::Arithmetic;
 pub use named::{Consequence, Named, Question};
 pub use sightings::Sighting;
 pub use signs::Outcome;
 
 use crate::catalog::Catalog;
 use crate::log::{Line, LogError, Reader};
+use crate::startup::{self, Figures};
 use probes::Probes;
 use sightings::Sightings;
 
@@ -80,7 +83,7 @@ pub struct Patterns<'c> {
 impl<'c> Patterns<'c> {
     /// The texts of the causes and signs of `catalog`.
     pub fn new(catalog: &'c Catalog) -> Self {
-        Self { catalog, probes: Probes::new(catalog.causes(), catalog.signs().expressions()) }
+        Self { catalog, probes: Probes::new(catalog.causes(), catalog.signs().expressions(), startup::LITERALS) }
     }
 }
 
@@ -89,13 +92,14 @@ impl<'c> Patterns<'c> {
 pub struct Examiner<'p> {
     patterns: &'p Patterns<'p>,
     sightings: Sightings,
+    figures: Figures,
     lines: u64,
 }
 
 impl<'p> Examiner<'p> {
     /// An examiner that looks for `patterns`.
     pub fn new(patterns: &'p Patterns<'p>) -> Self {
-        Self { patterns, sightings: Sightings::new(&patterns.probes), lines: 0 }
+        Self { patterns, sightings: Sightings::new(&patterns.probes), figures: Figures::default(), lines: 0 }
     }
 
     /// Looks at every line of a log, and cleans those that could show anything.
@@ -118,6 +122,12 @@ impl<'p> Examiner<'p> {
     pub fn observe(&mut self, line: &Line) {
         self.lines = self.lines.max(line.number);
         self.sightings.observe(line, &self.patterns.probes);
+        self.figures.observe(line.number, process(line).as_deref(), &line.text);
+    }
+
+    /// The figures of starts that were seen so far.
+    pub fn take_figures(&mut self) -> Figures {
+        std::mem::take(&mut self.figures)
     }
 
     /// How many lines were looked at.
@@ -133,5 +143,15 @@ impl<'p> Examiner<'p> {
         let context = fork::Context { catalog, probes, sightings: &self.sightings, facts };
         let outcome = Outcome::new(catalog.signs(), probes, &self.sightings);
         rank::rank(matched, outcome, &context, self.lines)
+    }
+}
+
+/// The process that printed a line, by name and id.
+fn process(line: &Line) -> Option<String> {
+    let name = line.source.process.as_deref().unwrap_or_default();
+    let rank = line.source.rank.map_or_else(String::new, |rank| format!(" rank={rank}"));
+    match line.source.pid {
+        Some(pid) => Some(format!("{name}{rank} pid={pid}")),
+        None => (!name.is_empty()).then(|| format!("{name}{rank}")),
     }
 }

@@ -13,6 +13,7 @@ pub mod widths;
 pub mod activations;
 pub mod graphs;
 pub mod overhead;
+pub mod measured;
 pub mod evaluate;
 pub mod search;
 pub mod throughput;

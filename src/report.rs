@@ -10,11 +10,14 @@ pub mod check;
 pub mod command;
 pub mod diagnose;
 pub mod github;
+pub mod gpus;
 pub mod json;
+pub mod junit;
 pub mod layout;
 pub mod markdown;
 #[cfg(test)]
 mod sample;
+pub mod startup;
 pub mod style;
 pub mod text;
 pub mod verdict;

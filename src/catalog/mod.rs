@@ -7,6 +7,7 @@ mod advice;
 mod attention;
 mod capability;
 mod cause;
+mod check;
 mod constant;
 mod cuda;
 mod device;
@@ -33,6 +34,7 @@ mod sign;
 mod timeline;
 mod torch;
 mod validate;
+mod xid;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -40,6 +42,7 @@ use std::sync::OnceLock;
 pub use advice::{Advice, AdvisedFix, AdvisedRisk};
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
+pub use check::{CheckExample, CheckRule, CheckSubject, ExampleOutcome, Layer, Messages};
 pub use cause::{Branch, Cause, CauseKind, Example, MemoryTopic, Need, Pattern, Root, compiled};
 pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
@@ -62,6 +65,7 @@ pub use shape::{NormType, OutputGate, QkNorm, Shape};
 pub use sign::{Sign, Signs};
 pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
+pub use xid::{XidClass, XidRule, Xids};
 
 use cause::RootFile;
 use file::RuleFile;
@@ -80,6 +84,8 @@ pub struct Catalog {
     devices: OnceLock<Devices>,
     libraries: OnceLock<Libraries>,
     quantizations: OnceLock<Quantizations>,
+    xids: OnceLock<Xids>,
+    checks: OnceLock<Vec<CheckRule>>,
     roots: OnceLock<Vec<Root>>,
     causes: OnceLock<Vec<Cause>>,
     signs: OnceLock<Signs>,
@@ -126,6 +132,8 @@ impl Catalog {
             devices: OnceLock::new(),
             libraries: OnceLock::new(),
             quantizations: OnceLock::new(),
+            xids: OnceLock::new(),
+            checks: OnceLock::new(),
             roots: OnceLock::new(),
             causes: OnceLock::new(),
             signs: OnceLock::new(),
@@ -186,6 +194,23 @@ impl Catalog {
                 overlay::merge_quantizations(&mut all, decoded);
             }
             all
+        })
+    }
+
+    /// Faults of the kernel log.
+    pub fn xids(&self) -> &Xids {
+        self.xids.get_or_init(|| self.folded(&Place::Xids, |all, over| overlay::merge(&mut all.xid, over.xid, |row| row.code)))
+    }
+
+    /// Every check that is a rule, by id.
+    pub fn checks(&self) -> &[CheckRule] {
+        self.checks.get_or_init(|| {
+            let mut checks: Vec<CheckRule> = Vec::new();
+            for (file, mut check) in self.decoded::<CheckRule>(&Place::Check) {
+                check.origin = file.origin.clone();
+                overlay::merge(&mut checks, [check], |check| check.id.clone());
+            }
+            checks
         })
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Catalog;
 use super::advice::Advice;
 use super::attention::AttentionFamily;
+use super::check::CheckRule;
 use super::cause::{Cause, RootFile};
 use super::cuda::Cuda;
 use super::device::Devices;
@@ -20,6 +21,7 @@ use super::place::Place;
 use super::quantization::Quantizations;
 use super::sign::Signs;
 use super::torch::Torch;
+use super::xid::Xids;
 use crate::version::Version;
 
 /// Whether the text of a file is what its place asks for.
@@ -34,6 +36,8 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Devices => file.decode::<Devices>().map(drop),
         Place::Libraries => file.decode::<Libraries>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
+        Place::Xids => file.decode::<Xids>().map(drop),
+        Place::Check => file.decode::<CheckRule>().map(drop),
         Place::Roots => file.decode::<RootFile>().map(drop),
         Place::Signs => file.decode::<Signs>()?.check().map_err(|problem| file.refuse(&problem)),
         Place::Cause => {

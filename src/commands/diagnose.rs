@@ -2,16 +2,19 @@
 
 #![expect(clippy::disallowed_methods, reason = "opens the log")]
 
+mod known;
+
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::cli::{DiagnoseCommand, Format};
-use crate::commands::{output, plan};
-use crate::diagnose::{Diagnosis, Examiner, Patterns};
+use crate::commands::{measured, output, plan};
+use crate::diagnose::{Arithmetic, Diagnosis, Examiner, Patterns};
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::hint::Hint;
 use crate::log::LogError;
 use crate::report::{self, github, json, markdown};
+use crate::startup::{Figures, Known, Start};
 
 /// Runs `gpudoctor diagnose`.
 ///
@@ -31,16 +34,37 @@ pub fn run(command: &DiagnoseCommand) -> Result<u8, Error> {
         Err(error) => output::progress(&format!("{name}: {error}; what came before is diagnosed")),
         Ok(()) => {}
     }
+    let figures = examiner.take_figures();
     let diagnosis = examiner.finish(&minijinja::context! {});
+    let known = known::known(command, &figures, &catalog)?;
+    let arithmetic = Arithmetic::new(&diagnosis, &figures, &known);
     let code = exit_code(&diagnosis);
     let text = match command.format {
-        Format::Json => json::diagnose::render(&diagnosis, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?,
-        Format::Markdown => markdown::diagnose::render(&diagnosis),
+        Format::Json => {
+            json::diagnose::render(&diagnosis, &arithmetic, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?
+        }
+        Format::Markdown => markdown::diagnose::render(&diagnosis, &arithmetic),
         Format::Github => github::diagnose(&diagnosis),
-        Format::Text => report::diagnose::render(&diagnosis, output::width()),
+        Format::Text => report::diagnose::render(&diagnosis, &arithmetic, output::width()),
     };
     output::print(&text)?;
+    if command.save {
+        save(&figures, &known)?;
+    }
     Ok(code)
+}
+
+/// Keeps what the last start printed for later plans, and says what became of it.
+fn save(figures: &Figures, known: &Known<'_>) -> Result<(), Error> {
+    let start = figures.last().map(|run| Start::new(run, known));
+    let Some(kept) = start.as_ref().and_then(Start::measured) else {
+        let reason = start.as_ref().and_then(Start::not_computed).unwrap_or("the log shows no healthy start with figures");
+        output::progress(&format!("nothing is saved: {reason}"));
+        return Ok(());
+    };
+    let path = measured::save(kept)?;
+    output::progress(&format!("saved to {}: plans for the same model, card, engine and settings use it", path.display()));
+    Ok(())
 }
 
 /// A healthy start is good. A log that shows neither a failure nor a start proves nothing.

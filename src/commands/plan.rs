@@ -2,16 +2,23 @@
 
 mod difference;
 mod inputs;
+mod machine;
 mod model;
 
 use std::path::Path;
 
+use indexmap::IndexMap;
+
 use crate::catalog::Catalog;
 use crate::cli::{FailOn, Format, OutputOptions, PlanCommand, RequestOptions};
 use crate::commands::output;
+use crate::engine::arguments::Arguments;
+use crate::engine::launch::UsageContext;
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
+use crate::model::spec::ModelSpec;
 use crate::plan::make::Judging;
 use crate::plan::outcome::Plan;
+use crate::plan::request::{EngineRequest, ModelAccess, PlanRequest, Subject, Target};
 use crate::render::options::{RenderOptions, negatable_flags};
 use crate::render::validate::{Validated, validate};
 use crate::report::{View, WrittenFile, github, json, markdown, text};
@@ -62,6 +69,28 @@ pub fn make(options: &RequestOptions) -> Result<Plan, Error> {
 /// When `overlay` cannot be read, or holds something else than rules.
 pub fn catalog(overlay: Option<&Path>) -> Result<Catalog, Error> {
     inputs::catalog(overlay)
+}
+
+/// The model called `name`.
+///
+/// # Errors
+/// When it is not known, or cannot be read.
+pub fn model(name: &str, offline: bool, catalog: &Catalog) -> Result<ModelSpec, Error> {
+    let request = PlanRequest {
+        subject: Subject::Model(name.to_owned()),
+        target: Target::default(),
+        engine: EngineRequest::default(),
+        usage: UsageContext::Serve,
+        context: None,
+        concurrency: None,
+        quantization: None,
+        fixed: Arguments::default(),
+        env: IndexMap::new(),
+        bind: None,
+        host_memory: None,
+        access: ModelAccess { offline, revision: None },
+    };
+    model::read(name, &request, catalog).map(|named| named.model)
 }
 
 /// The files of a plan, read back and found equal to it, and the steps that start the server from them.

@@ -31,8 +31,9 @@ struct Probe<'c> {
 }
 
 impl<'c> Probes<'c> {
-    /// The expressions of `causes`, and those of `others`, which belong to no cause.
-    pub(super) fn new(causes: impl IntoIterator<Item = &'c Cause>, others: impl IntoIterator<Item = &'c str>) -> Self {
+    /// The expressions of `causes`, and those of `others`, which belong to no cause. Lines with one of the texts `wanted` are
+    /// let through as well.
+    pub(super) fn new(causes: impl IntoIterator<Item = &'c Cause>, others: impl IntoIterator<Item = &'c str>, wanted: &[&str]) -> Self {
         let mut by_text = HashMap::new();
         let mut probes: Vec<Probe<'c>> = Vec::new();
         let mut texts: Vec<String> = Vec::new();
@@ -56,6 +57,10 @@ impl<'c> Probes<'c> {
                 });
                 owners[place].push(id);
             }
+        }
+        for literal in wanted.iter().filter(|literal| !places.contains_key(**literal)) {
+            texts.push((*literal).to_owned());
+            owners.push(Vec::new());
         }
         let build =
             |kind| AhoCorasick::builder().kind(kind).match_kind(MatchKind::Standard).ascii_case_insensitive(true).build(&texts).ok();

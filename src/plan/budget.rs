@@ -1,5 +1,7 @@
 //! The budget of one device: named terms, each with its formula and inputs.
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::Bytes;
 
 /// The terms, in the order they are printed.
@@ -54,7 +56,7 @@ impl TermName {
 }
 
 /// A size with the band it lies in: `low ≤ expected ≤ high`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Band {
     /// The least that this term can be.
     pub low: Bytes,

@@ -12,6 +12,7 @@ use crate::plan::activations::activation_peak;
 use crate::plan::budget::{Band, Budget, Input, KvCache, Part, Term, TermName};
 use crate::plan::graphs::{cuda_graphs, estimate};
 use crate::plan::kv_cache::{Layout, layout};
+use crate::plan::measured::{Measured, RankTerms, replace};
 use crate::plan::outcome::{Devices, Reason, Verdict};
 use crate::plan::overhead::{context, non_torch, persistent, retained};
 use crate::plan::pieces::{PieceCache, effective_quantization};
@@ -44,6 +45,8 @@ pub struct Setting<'a> {
     pub env: &'a IndexMap<String, String>,
     /// Host memory that the launch may take, if limited.
     pub host_memory: Option<Bytes>,
+    /// Terms that were measured before; empty for none.
+    pub measured: &'a [Measured],
 }
 
 impl Setting<'_> {
@@ -259,22 +262,33 @@ impl<'a> Rank<'a> {
         let loader = Loader { version: setting.version, compute_capability: setting.devices.compute_capability, dtype: launch.dtype };
         let pieces = setting.pieces.pieces(setting.model, launch, setting.era, stage, loader);
         let weights = weights(setting.model, launch, setting.era, stage, &pieces);
-        let before = context(launch, setting);
-        let outside = non_torch(launch, setting, &weights, stage);
-        let peak = activation_peak(launch, setting, stage);
-        let graphs = cuda_graphs(launch, setting, stage);
+        let mut before = context(launch, setting);
+        let mut outside = non_torch(launch, setting, &weights, stage);
+        let mut peak = activation_peak(launch, setting, stage);
+        let mut graphs = cuda_graphs(launch, setting, stage);
         let retained = retained(launch, setting, stage, &weights);
         let total = setting.devices.cuda_total;
         let requested = requested(total, launch, setting.era);
         let free_at_start = Band { low: total - before.size.high, expected: total - before.size.expected, high: total - before.size.low };
-        let weights_term = weights_term(&weights, launch, setting);
+        let mut weights_term = weights_term(&weights, launch, setting);
+        let mut estimate = estimate(launch, setting, stage);
+        let consumed = setting.era.accounting == AccountingEra::ConsumedSinceSnapshot;
+        let persistent = if consumed { persistent(launch, setting, stage, &weights) } else { Bytes::ZERO };
+        let mut terms = RankTerms {
+            weights: &mut weights_term,
+            peak: &mut peak,
+            outside: &mut outside,
+            graphs: &mut graphs,
+            before: &mut before,
+            estimate: &mut estimate,
+            persistent,
+        };
+        replace(&mut terms, launch, setting);
         let mut inside: Vec<Band> =
             [&weights_term, &peak, &outside, &before].into_iter().filter(|term| term.inside_requested).map(|term| term.size).collect();
         // The engine subtracts its own estimate of the graphs, not what they turn out to take.
-        inside.extend(estimate(launch, setting, stage));
-        if setting.era.accounting == AccountingEra::ConsumedSinceSnapshot {
-            inside.push(Band::exact(persistent(launch, setting, stage, &weights)));
-        }
+        inside.extend(estimate);
+        inside.push(Band::exact(persistent));
         let sum = |pick: fn(&Band) -> Bytes| inside.iter().map(pick).sum::<Bytes>();
         let available = match launch.kv_cache_memory {
             Some(fixed) => Band::exact(fixed),

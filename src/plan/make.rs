@@ -10,6 +10,7 @@ use crate::finding::{Finding, Severity};
 use crate::model::spec::ModelSpec;
 use crate::plan::alternatives::{alternative, alternatives, changes_that_fit};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
+use crate::plan::measured::Measured;
 use crate::plan::outcome::{Alternative, Devices, EnvironmentVariable, Interpretation, Performance, Plan, Reason, Validation, Verdict};
 use crate::plan::pieces::PieceCache;
 use crate::plan::release::Chosen;
@@ -38,6 +39,8 @@ pub struct Inputs<'a> {
     pub said: Vec<Interpretation>,
     /// How lines are read and judged.
     pub judging: Judging,
+    /// Terms that were measured on such devices before; empty for none.
+    pub measured: &'a [Measured],
 }
 
 /// Reading and judging the lines of a configuration: the stage after this one, handed in.
@@ -114,6 +117,7 @@ pub fn make(inputs: Inputs<'_>) -> Result<Plan, MakeError> {
         usage: inputs.request.usage,
         env: &inputs.request.env,
         host_memory: inputs.request.host_memory,
+        measured: inputs.measured,
     };
     let settings = Settings { device: setting, offload: Setting { env: &offload_env, ..setting } };
     match &inputs.given {

@@ -1,22 +1,30 @@
 //! A diagnosis of a log for people: the cause first, the lines that show it, what to do.
 
-use crate::diagnose::{Consequence, Diagnosis, Named, Question, Sighting, Verdict};
+use crate::diagnose::{Arithmetic, Consequence, Diagnosis, Named, Question, Sighting, Verdict};
 use crate::finding::{Fix, Risk};
 use crate::log::Source;
 use crate::report::layout::{self, columns, count, counted, wrap};
-use crate::report::style;
+use crate::report::{startup, style};
 
 /// The most branches of a fork, or causes beside the first, that are shown.
 const SHOWN: usize = 4;
 
 /// The report. Ends with a line break.
-pub fn render(diagnosis: &Diagnosis, columns: usize) -> String {
+pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic, columns: usize) -> String {
     let width = layout::width(columns);
-    let blocks = match diagnosis.verdict {
-        Verdict::Found => found(diagnosis, width),
-        Verdict::Ambiguous => ambiguous(diagnosis, width),
+    let mut blocks = match diagnosis.verdict {
+        Verdict::Found => found(diagnosis, arithmetic, width),
+        Verdict::Ambiguous => ambiguous(diagnosis, arithmetic, width),
         Verdict::NotInThisLog => missing(diagnosis, width),
     };
+    blocks.extend(
+        arithmetic
+            .other
+            .as_ref()
+            .map(|answer| format!("{}\n{}", style::heading("By the figures of this log"), startup::answer(answer, width).join("\n"))),
+    );
+    // A start that failed is told by its cause; one that came up has a table.
+    blocks.extend(arithmetic.summary.as_ref().filter(|summary| summary.serving).map(|summary| startup::summary(summary, width)));
     blocks.join("\n\n") + "\n"
 }
 
@@ -55,11 +63,12 @@ fn place(named: &Named, diagnosis: &Diagnosis) -> String {
     format!("line {} of {}", count(named.first), count(diagnosis.lines))
 }
 
-fn found(diagnosis: &Diagnosis, width: usize) -> Vec<String> {
+fn found(diagnosis: &Diagnosis, arithmetic: &Arithmetic, width: usize) -> Vec<String> {
     let Some((first, others)) = diagnosis.causes.split_first() else { return Vec::new() };
     let mut head = vec![heading(&first.title, &format!("{}{}", place(first, diagnosis), printed_by(first)), width)];
     head.extend(first.message.as_ref().map(|message| wrap(message, "  ", "  ", width)));
     let mut blocks = vec![head.join("\n"), quotations(&first.lines, width)];
+    blocks.extend(arithmetic.answer(&first.id).map(|answer| startup::answer(answer, width).join("\n")));
     blocks.extend(what_to_do(first, width));
     let rest: Vec<String> = consequences(&first.explains, width).into_iter().chain(also(others, width)).collect();
     if !rest.is_empty() {
@@ -69,7 +78,7 @@ fn found(diagnosis: &Diagnosis, width: usize) -> Vec<String> {
     blocks
 }
 
-fn ambiguous(diagnosis: &Diagnosis, width: usize) -> Vec<String> {
+fn ambiguous(diagnosis: &Diagnosis, arithmetic: &Arithmetic, width: usize) -> Vec<String> {
     let mut blocks = vec![style::heading(&sentence(diagnosis))];
     let mut quoted: Vec<u64> = Vec::new();
     for (index, named) in diagnosis.causes.iter().take(SHOWN).enumerate() {
@@ -82,6 +91,7 @@ fn ambiguous(diagnosis: &Diagnosis, width: usize) -> Vec<String> {
         let mut block = vec![heading(&format!("{}. {}", index + 1, named.title), &likely, width)];
         block.extend(named.message.as_ref().map(|message| wrap(message, "   ", "   ", width)));
         block.extend(named.question.as_ref().map(|question| asked(question, width)));
+        block.extend(arithmetic.answer(&named.id).map(|answer| startup::answer(answer, width).join("\n")));
         block.extend(what_to_do(named, width));
         blocks.push(block.join("\n"));
     }

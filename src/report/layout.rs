@@ -50,15 +50,7 @@ pub fn pad(text: &str, width: usize) -> String {
 
 /// A count with thousands separated: `6,384`.
 pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    crate::units::thousands(number)
 }
 
 /// A count and its noun: `1 error`, `2 errors`.

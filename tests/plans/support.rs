@@ -92,6 +92,7 @@ impl Case {
             given,
             said: Vec::new(),
             judging: JUDGING,
+            measured: &[],
         };
         make(inputs).unwrap_or_else(|error| panic!("{error}"))
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::model::{self, Named};
 use crate::catalog::{Catalog, FlagStatus};
 use crate::cli::RequestOptions;
+use crate::commands::measured;
 use crate::engine::arguments::{Arguments, Place};
 use crate::engine::yaml;
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::finding::Finding;
 use crate::judge::{self, JudgeContext};
 use crate::model::spec::ModelSpec;
 use crate::plan::make::{Inputs, Judged, make};
+use crate::plan::measured::Measured;
 use crate::plan::outcome::{Interpretation, Plan};
 use crate::plan::release::{self, Chosen};
 use crate::plan::request::{PlanRequest, Subject};
@@ -30,12 +32,13 @@ pub(super) struct Prepared {
     given: Option<Arguments>,
     said: Vec<Interpretation>,
     findings: Vec<Finding>,
+    measured: Vec<Measured>,
 }
 
 /// Reads what `options` name.
 pub(super) fn prepare(options: &RequestOptions) -> Result<Prepared, Error> {
-    let request = options.request()?;
     let catalog = catalog(options.rules.as_deref())?;
+    let request = options.request(super::machine::target(options, &catalog)?)?;
     // Names are checked before anything is read from a disk or a hub.
     let (devices, _) = target::devices(&request.target, &catalog).map_err(|error| Error::hinted(&error))?;
     let chosen = release::choose(&request.engine, &devices, &catalog).map_err(|error| Error::hinted(&error))?;
@@ -46,7 +49,8 @@ pub(super) fn prepare(options: &RequestOptions) -> Result<Prepared, Error> {
     };
     let name = model_name(&request, given.as_ref())?;
     let Named { model, said, findings } = model::read(&name, &request, &catalog)?;
-    Ok(Prepared { request, catalog, model, given, said, findings })
+    let measured = measured::read_or_tell();
+    Ok(Prepared { request, catalog, model, given, said, findings, measured })
 }
 
 /// A name that no version knows is a slip of the pen; what became of a flag that others know is for the findings.
@@ -79,6 +83,7 @@ impl Prepared {
             given: self.given.clone(),
             said: self.said.iter().cloned().chain(target_said).collect(),
             judging: super::JUDGING,
+            measured: &self.measured,
         };
         let mut plan = make(inputs).map_err(|error| Error::hinted(&error))?;
         plan.findings.extend(self.findings.iter().cloned());

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::catalog::CauseKind;
-use crate::diagnose::{self, Diagnosis, Named, Sighting};
+use crate::diagnose::{self, Arithmetic, Diagnosis, Named, Sighting};
 use crate::report::json::finding::Fix;
+use crate::report::json::startup::{Answer, Startup};
 
 /// The contract's name and version.
 pub const SCHEMA: &str = "gpudoctor.diagnose/1";
@@ -30,6 +31,10 @@ pub struct DiagnoseReport {
     pub wrappers: Vec<Cause>,
     /// The first and the last lines that look like failures, whether or not a cause is known for them.
     pub failures: Vec<Line>,
+    /// What the figures say to a failure of memory that no cause accounts for.
+    pub answer: Option<Answer>,
+    /// The last start of an engine: its own figures, beside what a plan predicts.
+    pub startup: Option<Startup>,
 }
 
 /// One cause.
@@ -57,6 +62,8 @@ pub struct Cause {
     pub count: u64,
     /// What to do, best first.
     pub fixes: Vec<Fix>,
+    /// What its figures say, and what to set: only of failures of memory.
+    pub answer: Option<Answer>,
     /// What would make it sure.
     pub needs: Vec<Need>,
     /// What decides between this cause and others that print the same text.
@@ -134,6 +141,7 @@ impl From<&Named> for Cause {
             last_line: named.last,
             count: named.count,
             fixes: named.fixes.iter().map(Fix::from).collect(),
+            answer: None,
             needs: named.needs.iter().map(|need| Need { fact: need.fact.clone(), command: need.command.clone() }).collect(),
             question: question.map(|diagnose::Question { text, command }| Question { text: text.clone(), command: command.clone() }),
             explains: named.explains.iter().map(|consequence| consequence.id.clone()).collect(),
@@ -155,16 +163,22 @@ const fn kind(kind: CauseKind) -> &'static str {
 ///
 /// # Errors
 /// When the report has no JSON form.
-pub fn render(diagnosis: &Diagnosis, exit_code: u8) -> Result<String, serde_json::Error> {
+pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic, exit_code: u8) -> Result<String, serde_json::Error> {
     let report = DiagnoseReport {
         schema: SCHEMA,
         exit_code,
         verdict: diagnosis.verdict.name(),
         lines: diagnosis.lines,
         ready_line: diagnosis.outcome.ready,
-        causes: diagnosis.causes.iter().map(Cause::from).collect(),
+        causes: diagnosis
+            .causes
+            .iter()
+            .map(|named| Cause { answer: arithmetic.answer(&named.id).map(Answer::from), ..Cause::from(named) })
+            .collect(),
         wrappers: diagnosis.wrappers.iter().map(Cause::from).collect(),
         failures: diagnosis.outcome.failures.iter().map(Line::from).collect(),
+        answer: arithmetic.other.as_ref().map(Answer::from),
+        startup: arithmetic.summary.as_ref().map(Startup::from),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }

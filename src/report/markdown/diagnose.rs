@@ -1,33 +1,38 @@
 //! A diagnosis of a log as Markdown, for an issue or a chat.
 
-use crate::diagnose::{Diagnosis, Named, Sighting, Verdict};
+use super::startup;
+use crate::diagnose::{Arithmetic, Diagnosis, Named, Sighting, Verdict};
 use crate::finding::Fix;
 use crate::report::diagnose::sentence;
 
 /// The report. Ends with a line break.
-pub fn render(diagnosis: &Diagnosis) -> String {
+pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic) -> String {
     let mut sections = vec![format!("## gpudoctor diagnose\n\n**{}**", super::cell(&sentence(diagnosis)))];
     match diagnosis.verdict {
-        Verdict::Found => sections.extend(diagnosis.causes.first().map(|named| cause(named, None))),
-        Verdict::Ambiguous => sections.extend(diagnosis.causes.iter().enumerate().map(|(index, named)| cause(named, Some(index + 1)))),
+        Verdict::Found => sections.extend(diagnosis.causes.first().map(|named| cause(named, None, arithmetic))),
+        Verdict::Ambiguous => {
+            sections.extend(diagnosis.causes.iter().enumerate().map(|(index, named)| cause(named, Some(index + 1), arithmetic)))
+        }
         Verdict::NotInThisLog if !diagnosis.is_healthy() => {
-            sections.extend(diagnosis.wrappers.iter().map(|named| cause(named, None)));
+            sections.extend(diagnosis.wrappers.iter().map(|named| cause(named, None, arithmetic)));
             if !diagnosis.outcome.failures.is_empty() {
                 sections.push(format!("### Looks like a failure\n\n{}", quotation(&diagnosis.outcome.failures)));
             }
         }
         Verdict::NotInThisLog => {}
     }
+    sections.extend(arithmetic.summary.as_ref().filter(|summary| summary.serving).map(startup::summary));
     sections.join("\n\n") + "\n"
 }
 
-fn cause(named: &Named, number: Option<usize>) -> String {
+fn cause(named: &Named, number: Option<usize>, arithmetic: &Arithmetic) -> String {
     let number = number.map_or_else(String::new, |number| format!("{number}. "));
     let mut parts = vec![format!("### {number}{} (`{}`)", super::cell(&named.title), named.id)];
     parts.extend(named.message.as_ref().map(|message| super::cell(message)));
     if !named.lines.is_empty() {
         parts.push(quotation(&named.lines));
     }
+    parts.extend(arithmetic.answer(&named.id).map(startup::answer));
     parts.extend(named.look_for.as_ref().map(|text| format!("Look for: {}", super::cell(text))));
     parts.extend(named.question.as_ref().map(|question| {
         let command = question.command.as_ref().map_or_else(String::new, |command| format!(" `{command}`"));
