@@ -204,3 +204,25 @@ fn a_capture_goes_into_a_file() {
     assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("is a directory"), "{}", outcome.stderr);
 }
+
+// A capture that is cut off or damaged anywhere is refused in one sentence, or still is one.
+#[test]
+fn a_damaged_capture_is_refused() {
+    let tree = tree(&[("/proc/version", "Linux version 6.8"), ("/proc/driver/nvidia/version", "NVRM version: 580.95.05\n")]);
+    let text = text_of(tree.path(), &[], &[]);
+    assert!(Capture::parse(&text).is_ok());
+    for end in (0..text.len().min(4000)).step_by(13).chain(text.len() - 200..text.len() - 2) {
+        let error = Capture::parse(text.get(..end).unwrap_or_default()).expect_err("a cut capture").to_string();
+        assert!(!error.contains('\n') && error.len() < 400, "{error}");
+    }
+    let mut bytes = text.into_bytes();
+    for at in (0..bytes.len()).step_by(61) {
+        let old = std::mem::replace(&mut bytes[at], b'[');
+        if let Ok(text) = std::str::from_utf8(&bytes)
+            && let Err(error) = Capture::parse(text)
+        {
+            assert!(!error.to_string().contains('\n'), "{error}");
+        }
+        bytes[at] = old;
+    }
+}

@@ -111,8 +111,8 @@ fn container(cgroup: &str) -> Option<String> {
     cgroup.lines().find_map(|line| {
         let path = line.splitn(3, ':').nth(2)?;
         let (_, runtime) = runtimes.iter().find(|(mark, _)| path.contains(mark))?;
-        let ids = path.split(['/', '-', '.', ':']).filter(|part| part.len() == 64 && part.chars().all(|c| c.is_ascii_hexdigit()));
-        let id = ids.last().and_then(|id| id.get(..8));
+        let mut ids = path.split(['/', '-', '.', ':']).filter(|part| part.len() == 64 && part.chars().all(|c| c.is_ascii_hexdigit()));
+        let id = ids.next_back().and_then(|id| id.get(..8));
         Some(id.map_or_else(|| (*runtime).to_owned(), |id| format!("{runtime} {id}")))
     })
 }

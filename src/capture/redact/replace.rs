@@ -234,7 +234,8 @@ fn replace_word(text: &str, word: &str, mark: &str) -> String {
     while let Some(at) = rest.find(word) {
         let (before, from) = rest.split_at(at);
         let after = from.get(word.len()..).unwrap_or_default();
-        let alone = !before.ends_with(part) && !after.starts_with(part) && !(before.is_empty() && out.ends_with(part));
+        let continues = before.ends_with(part) || before.is_empty() && out.ends_with(part);
+        let alone = !continues && !after.starts_with(part);
         out.push_str(before);
         out.push_str(if alone { mark } else { word });
         rest = after;

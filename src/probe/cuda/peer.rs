@@ -13,7 +13,7 @@ use crate::units::Bytes;
 const PERFORMANCE_RANK: c_int = 1;
 const NATIVE_ATOMICS: c_int = 3;
 /// What is copied: enough for all engines of a link, little enough to find room on a card in use.
-const SIZE: usize = 16 << 20;
+const SIZE: usize = 8 << 20;
 
 /// Asks each ordered pair of devices.
 pub(super) fn access(session: Session<'_>, count: c_int) {
