@@ -27,8 +27,6 @@ const PURE: &[&str] = &[
     "judge",
     "facts",
     "pick",
-#[rustfmt::skip] // one a line: modules are added often
-const PURE: &[&str] = &[
     "startup",
     "check",
     "diagnose",
