@@ -230,7 +230,8 @@ fn packaged<'a>(mut facts: Facts<'a>, known: &crate::facts::Facts) -> Facts<'a> 
         && !facts.question.image
         && let Some(version) = known.driver.version.known()
     {
-        facts.driver = Some(facts::TargetDriver { version: version.clone(), source: crate::facts::source("driver.version"), is_here: true });
+        facts.driver =
+            Some(facts::TargetDriver { version: version.clone(), source: crate::facts::source("driver.version"), is_here: true });
     }
     facts
 }

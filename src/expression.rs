@@ -19,7 +19,10 @@ pub fn environment() -> Environment<'static> {
     environment.add_test("older_than", |left: Value, right: Value| Ok::<_, Error>(version(&left)? < version(&right)?));
     environment.add_test("at_least", |left: Value, right: Value| Ok::<_, Error>(version(&left)? >= version(&right)?));
     // The built-in test takes a name without a value for "not none".
-    environment.add_test("none", |value: Value| if value.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(value.is_none()) });
+    environment.add_test(
+        "none",
+        |value: Value| if value.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(value.is_none()) },
+    );
     environment.add_filter("bytes", |size: Value| size_text(&size));
     environment.add_filter("grouped", |number: Value| grouped(&number));
     environment.add_global("GIB", Value::from(1_u64 << 30));

@@ -98,7 +98,8 @@ fn refusal(facts: &Facts, wish: &Wish, fit: usize, judged: &[(&Gpu, Option<Strin
         let reason = facts.cards.count.reason().map_or_else(String::new, |reason| format!(": {reason}"));
         format!("no GPU is seen{reason}; {} wanted", cards(wish.count) + if wish.count == 1 { " is" } else { " are" })
     } else {
-        let have = if fit == 0 { "none has that".to_owned() } else { format!("only {} so", cards(fit) + if fit == 1 { " is" } else { " are" }) };
+        let have =
+            if fit == 0 { "none has that".to_owned() } else { format!("only {} so", cards(fit) + if fit == 1 { " is" } else { " are" }) };
         format!("{} with {free} free {} wanted; {have}", cards(wish.count), if wish.count == 1 { "is" } else { "are" })
     };
     let reasons = judged.iter().filter_map(|(gpu, obstacle)| Some(format!("GPU {}: {}", gpu.index, obstacle.as_ref()?)));

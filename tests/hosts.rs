@@ -54,7 +54,10 @@ fn every_situation_is_judged_as_expected() {
             let outcome = check(&folder, options);
             assert!(outcome.stderr.is_empty(), "{}: {}", folder.display(), outcome.stderr);
             assert!(matches!(outcome.code, Some(0 | 1)), "{}: {:?}", folder.display(), outcome.code);
-            snapbox::assert_data_eq!(outcome.stdout, snapbox::Data::read_from(&folder.join(file), Some(snapbox::data::DataFormat::Text)).raw());
+            snapbox::assert_data_eq!(
+                outcome.stdout,
+                snapbox::Data::read_from(&folder.join(file), Some(snapbox::data::DataFormat::Text)).raw()
+            );
         }
     }
 }

@@ -67,9 +67,7 @@ pub fn example_outcome(rule: &CheckRule, facts: &serde_json::Value) -> (ExampleO
     let scope = Scope { subject: subject.to_owned(), value: Value::from(Serde(&tree.values)), tree: &tree, one: None };
     match (Asked { rule, reads }).ask(&scope, &environment(), &Catalog::builtin()) {
         Outcome::Passes => (ExampleOutcome::Passes, String::new()),
-        Outcome::Fires(findings) => {
-            (ExampleOutcome::Fires, findings.into_iter().next().map(|finding| finding.message).unwrap_or_default())
-        }
+        Outcome::Fires(findings) => (ExampleOutcome::Fires, findings.into_iter().next().map(|finding| finding.message).unwrap_or_default()),
         Outcome::Skips(reason) | Outcome::Unseen(reason) => (ExampleOutcome::Skips, reason),
     }
 }
@@ -120,7 +118,11 @@ fn scopes<'a>(tree: &'a Tree, facts: &Facts) -> BTreeMap<&'static str, Vec<Scope
     let base = Value::from(Serde(&tree.values));
     let one = |name: &'static str, list: &'static str, place: usize, subject: String| {
         let item = base.get_attr(list).and_then(|list| list.get_item_by_index(place)).unwrap_or_default();
-        let value = if name == "gpu" { context! { gpu => item, ..base.clone() } } else { context! { link => item, ..base.clone() } };
+        let value = if name == "gpu" {
+            context! { gpu => item, ..base.clone() }
+        } else {
+            context! { link => item, ..base.clone() }
+        };
         Scope { subject, value, tree, one: Some((name, list, place)) }
     };
     let gpus = facts.gpus.iter().enumerate().map(|(place, gpu)| one("gpu", "gpus", place, format!("gpu:{}", gpu.index)));

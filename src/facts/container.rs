@@ -77,8 +77,14 @@ fn inside(capture: &Capture) -> Reading<bool> {
 }
 
 /// Words in a control group's path, and what they are of.
-const WORDS: [(&str, &str); 6] =
-    [("kubepods", "kubernetes"), ("docker", "docker"), ("libpod", "podman"), ("containerd", "containerd"), ("lxc", "lxc"), ("crio", "kubernetes")];
+const WORDS: [(&str, &str); 6] = [
+    ("kubepods", "kubernetes"),
+    ("docker", "docker"),
+    ("libpod", "podman"),
+    ("containerd", "containerd"),
+    ("lxc", "lxc"),
+    ("crio", "kubernetes"),
+];
 
 fn kind(capture: &Capture) -> &'static str {
     if capture.variables.contains_key("KUBERNETES_SERVICE_HOST") {
@@ -136,7 +142,8 @@ fn holds(condition: &str, cuda: &Version, driver: Option<&Version>) -> Option<bo
 
 /// The driver that a CDI specification for NVIDIA's GPUs names in its paths, and the specification.
 fn cdi(capture: &Capture) -> Option<(String, Version)> {
-    let specs = capture.cdi.iter().filter_map(|(path, spec)| Some((path, spec.known()?))).filter(|(_, spec)| spec.kind.starts_with("nvidia.com/"));
+    let specs =
+        capture.cdi.iter().filter_map(|(path, spec)| Some((path, spec.known()?))).filter(|(_, spec)| spec.kind.starts_with("nvidia.com/"));
     let named = specs.filter_map(|(path, spec)| {
         let drivers = spec.paths.iter().filter(|entry| entry.path.contains("libcuda.so.") || entry.path.contains("libnvidia-ml.so."));
         drivers.filter_map(|entry| library_version(&entry.path)).next().map(|version| (path.clone(), version))

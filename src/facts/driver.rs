@@ -69,21 +69,29 @@ pub(super) fn read(capture: &Capture, catalog: &Catalog) -> Driver {
     let row = version.clone().and_then(|version| Reading::from(catalog.cuda().branch(&version).cloned()));
     let end = row.clone().and_then(|row| Reading::from(row.end_of_life));
     let opened = |wanted: &str| {
-        let refused = capture.devices.iter().filter(|(_, node)| matches!(node.known().map(|node| &node.open), Some(Opened::Refused(error)) if error.starts_with(wanted)));
+        let refused = capture
+            .devices
+            .iter()
+            .filter(|(_, node)| matches!(node.known().map(|node| &node.open), Some(Opened::Refused(error)) if error.starts_with(wanted)));
         Reading::Known(refused.map(|(path, _)| path.clone()).collect::<Vec<_>>())
     };
-    let node = |path: &str| capture.devices.get(path).map_or(Reading::Known(false), |node| match node {
-        Reading::Known(_) => Reading::Known(true),
-        Reading::Absent => Reading::Known(false),
-        Reading::Unreadable(reason) => Reading::Unreadable(reason.clone()),
-    });
+    let node = |path: &str| {
+        capture.devices.get(path).map_or(Reading::Known(false), |node| match node {
+            Reading::Known(_) => Reading::Known(true),
+            Reading::Absent => Reading::Known(false),
+            Reading::Unreadable(reason) => Reading::Unreadable(reason.clone()),
+        })
+    };
     Driver {
         user_version: user_version(capture),
         loaded: loaded(capture),
         open_module: file(capture, "/proc/driver/nvidia/version").map(|text| text.contains("Open Kernel Module")),
         nouveau: nouveau(capture),
         built_for_kernel: built(capture),
-        dkms: capture.folders.get("/var/lib/dkms/nvidia").map_or(Reading::Absent, |folder| folder.as_ref().map(|entries| !entries.is_empty())),
+        dkms: capture
+            .folders
+            .get("/var/lib/dkms/nvidia")
+            .map_or(Reading::Absent, |folder| folder.as_ref().map(|entries| !entries.is_empty())),
         uvm: module(capture, "nvidia_uvm"),
         peermem: module(capture, "nvidia_peermem"),
         persistenced: service(capture, "nvidia-persistenced"),
@@ -145,7 +153,8 @@ fn loaded(capture: &Capture) -> Reading<bool> {
 }
 
 fn nouveau(capture: &Capture) -> Reading<bool> {
-    let holds = capture.pci.known().is_some_and(|devices| devices.iter().any(|device| device.driver.known().is_some_and(|name| name == "nouveau")));
+    let holds =
+        capture.pci.known().is_some_and(|devices| devices.iter().any(|device| device.driver.known().is_some_and(|name| name == "nouveau")));
     match module(capture, "nouveau") {
         Reading::Known(listed) => Reading::Known(listed || holds),
         _ if capture.pci.known().is_some() => Reading::Known(holds),

@@ -86,10 +86,16 @@ pub(super) fn read(capture: &Capture) -> Host {
         (Reading::Known(total), Reading::Known(limit)) => Reading::Known(*total.min(limit)),
         _ => total.clone(),
     };
-    let cache = capture.space.iter().find(|(path, _)| path.contains("huggingface") || Some(*path) == capture.variables.get("HF_HOME") || Some(*path) == capture.variables.get("HF_HUB_CACHE"));
+    let cache = capture.space.iter().find(|(path, _)| {
+        path.contains("huggingface")
+            || Some(*path) == capture.variables.get("HF_HOME")
+            || Some(*path) == capture.variables.get("HF_HUB_CACHE")
+    });
     let cpu_quota = cpu_quota(capture);
     let nvidia = capture.pci.as_ref();
-    let log = |words: &[&str]| capture.kernel_log.as_ref().map(|lines| lines.iter().filter(|line| words.iter().any(|word| line.contains(word))).count() as u64);
+    let log = |words: &[&str]| {
+        capture.kernel_log.as_ref().map(|lines| lines.iter().filter(|line| words.iter().any(|word| line.contains(word))).count() as u64)
+    };
     Host {
         available: size("MemAvailable"),
         swap: size("SwapTotal"),
@@ -112,7 +118,8 @@ pub(super) fn read(capture: &Capture) -> Host {
         iommu: iommu(capture),
         virtual_machine: virtual_machine(capture),
         gpus_on_bus: nvidia.clone().map(|_| on_bus(capture).count() as u64),
-        nvswitches: nvidia.map(|devices| devices.iter().filter(|device| device.vendor == 0x10de && device.class >> 8 == 0x0680).count() as u64),
+        nvswitches: nvidia
+            .map(|devices| devices.iter().filter(|device| device.vendor == 0x10de && device.class >> 8 == 0x0680).count() as u64),
         fallen_off_bus: log(&["fallen off the bus"]),
         oom_kills: log(&["oom-kill", "Out of memory: Killed", "Memory cgroup out of memory"]),
         refused_cards: log(&["requires use of the NVIDIA open kernel modules", "RmInitAdapter failed"]),
@@ -136,7 +143,9 @@ fn bound(limit: &Reading<Limit>) -> Reading<u64> {
 /// The memory limit of the control group; a limit beyond an exbibyte is none.
 fn memory_limit(capture: &Capture) -> Reading<Bytes> {
     const NONE: u64 = 1 << 60;
-    let limits = capture.files.iter().filter(|(path, _)| path.starts_with("/sys/fs/cgroup/") && (path.ends_with("/memory.max") || path.ends_with("/memory.limit_in_bytes")));
+    let limits = capture.files.iter().filter(|(path, _)| {
+        path.starts_with("/sys/fs/cgroup/") && (path.ends_with("/memory.max") || path.ends_with("/memory.limit_in_bytes"))
+    });
     let numbers = limits.filter_map(|(_, text)| text.known()?.trim().parse::<u64>().ok());
     Reading::from(numbers.filter(|limit| *limit < NONE).min().map(Bytes))
 }
@@ -168,7 +177,9 @@ fn numa_nodes(capture: &Capture) -> Reading<u64> {
 /// The IOMMU: off without entries in its class; passed through where the kernel was told so; else it translates.
 fn iommu(capture: &Capture) -> Reading<String> {
     let Some(class) = capture.folders.get("/sys/class/iommu") else { return Reading::unreadable("/sys/class/iommu was not listed") };
-    let told = file(capture, "/proc/cmdline").known().is_some_and(|line| line.split_whitespace().any(|word| matches!(word, "iommu=pt" | "iommu.passthrough=1")));
+    let told = file(capture, "/proc/cmdline")
+        .known()
+        .is_some_and(|line| line.split_whitespace().any(|word| matches!(word, "iommu=pt" | "iommu.passthrough=1")));
     let word = match class {
         Reading::Unreadable(reason) => return Reading::Unreadable(reason.clone()),
         Reading::Absent => "off",
@@ -180,13 +191,20 @@ fn iommu(capture: &Capture) -> Reading<String> {
 }
 
 fn virtual_machine(capture: &Capture) -> Reading<bool> {
-    const MAKERS: [&str; 10] = ["QEMU", "KVM", "VMware", "Xen", "innotek", "Virtual Machine", "Amazon EC2", "Google Compute Engine", "OpenStack", "Alibaba Cloud"];
+    const MAKERS: [&str; 10] =
+        ["QEMU", "KVM", "VMware", "Xen", "innotek", "Virtual Machine", "Amazon EC2", "Google Compute Engine", "OpenStack", "Alibaba Cloud"];
     let names = ["/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name"].map(|path| file(capture, path));
     if names.iter().filter_map(Reading::known).any(|name| MAKERS.iter().any(|maker| name.contains(maker))) {
         return Reading::Known(true);
     }
     if let Reading::Known(text) = file(capture, "/proc/cpuinfo") {
-        return Reading::Known(text.lines().any(|line| line.starts_with("flags") && line.split_whitespace().any(|flag| flag == "hypervisor")));
+        return Reading::Known(
+            text.lines().any(|line| line.starts_with("flags") && line.split_whitespace().any(|flag| flag == "hypervisor")),
+        );
     }
-    if names.iter().any(|name| name.known().is_some()) { Reading::Known(false) } else { Reading::unreadable("neither the firmware nor the processor tells") }
+    if names.iter().any(|name| name.known().is_some()) {
+        Reading::Known(false)
+    } else {
+        Reading::unreadable("neither the firmware nor the processor tells")
+    }
 }

@@ -81,7 +81,9 @@ fn joined(device: Option<&Reading<crate::capture::nvml::NvmlDevice>>, a: &Gpu, b
 
 /// Whether two PCI addresses are one: NVML writes eight digits of domain, sysfs four.
 pub(super) fn same_slot(left: &str, right: &str) -> bool {
-    let bare = |text: &str| text.to_ascii_lowercase().split_once(':').map(|(domain, rest)| (domain.trim_start_matches('0').to_owned(), rest.to_owned()));
+    let bare = |text: &str| {
+        text.to_ascii_lowercase().split_once(':').map(|(domain, rest)| (domain.trim_start_matches('0').to_owned(), rest.to_owned()))
+    };
     bare(left).is_some() && bare(left) == bare(right)
 }
 
@@ -112,7 +114,11 @@ fn verified(cuda: Option<&crate::capture::cuda::Cuda>, a: &Gpu, b: &Gpu) -> Read
     let (Some(from), Some(to)) = (ordinal(cuda, a), ordinal(cuda, b)) else { return Reading::Absent };
     let both = cuda.transfers.iter().filter(|copy| (copy.from, copy.to) == (from, to) || (copy.from, copy.to) == (to, from));
     let tried: Vec<Reading<bool>> = both.map(|copy| copy.verified.reading()).collect();
-    tried.iter().find(|copy| copy.known() != Some(&true)).cloned().unwrap_or(if tried.is_empty() { Reading::Absent } else { Reading::Known(true) })
+    tried.iter().find(|copy| copy.known() != Some(&true)).cloned().unwrap_or(if tried.is_empty() {
+        Reading::Absent
+    } else {
+        Reading::Known(true)
+    })
 }
 
 /// `nvmlGpuTopologyLevel_t` in the words of `nvidia-smi topo -m`.

@@ -45,10 +45,16 @@ pub(super) fn read(capture: &Capture) -> Network {
     let mut devices: Vec<&str> = network.rdma.iter().map(|port| port.device.as_str()).collect();
     devices.dedup();
     let variable = |name: &str| capture.variables.get(name).filter(|value| !value.is_empty());
-    let proxy = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].iter().any(|name| variable(name).is_some());
+    let proxy =
+        ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].iter().any(|name| variable(name).is_some());
     let exceptions = ["no_proxy", "NO_PROXY"].iter().find_map(|name| variable(name));
     let spares = exceptions.is_some_and(|hosts| hosts.split(',').any(|host| matches!(host.trim(), "*" | "localhost" | "127.0.0.1")));
-    let hub = capture.online.as_ref().and_then(|places| Reading::from(places.iter().find(|place| place.url.contains("huggingface") || Some(place.url.trim_end_matches('/')) == variable("HF_ENDPOINT").map(|url| url.trim_end_matches('/')))));
+    let hub = capture.online.as_ref().and_then(|places| {
+        Reading::from(places.iter().find(|place| {
+            place.url.contains("huggingface")
+                || Some(place.url.trim_end_matches('/')) == variable("HF_ENDPOINT").map(|url| url.trim_end_matches('/'))
+        }))
+    });
     let nodes: Vec<_> = capture.devices.iter().filter(|(path, _)| path.starts_with("/dev/infiniband/uverbs")).collect();
     let tokens = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].iter().any(|name| variable(name).is_some());
     let stored = capture.files.iter().any(|(path, text)| path.ends_with("huggingface/token") && text.known().is_some());
@@ -65,14 +71,21 @@ pub(super) fn read(capture: &Capture) -> Network {
         hub_error: hub.clone().and_then(|place| Reading::from(place.status.reason().map(str::to_owned))),
         hub: hub.map(|place| place.url.clone()),
         hub_token: Reading::Known(tokens || stored),
-        hub_offline: Reading::Known(["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].iter().any(|name| variable(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")))),
+        hub_offline: Reading::Known(
+            ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
+                .iter()
+                .any(|name| variable(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on"))),
+        ),
     }
 }
 
 /// The interface that NCCL or Gloo is told to use, where no interface has that name. `^`, `=` and lists are NCCL's.
 fn missing_interface(capture: &Capture) -> Reading<String> {
     let interfaces = &capture.network.interfaces;
-    let named = ["NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"].iter().filter_map(|name| capture.variables.get(*name)).filter(|value| !value.starts_with('^'));
+    let named = ["NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"]
+        .iter()
+        .filter_map(|name| capture.variables.get(*name))
+        .filter(|value| !value.starts_with('^'));
     let there = |wanted: &str| match wanted.strip_prefix('=') {
         Some(exact) => interfaces.iter().any(|interface| interface.name == exact),
         None => interfaces.iter().any(|interface| interface.name.starts_with(wanted)),

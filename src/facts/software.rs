@@ -146,6 +146,8 @@ fn quantization(question: &Question, image: &ImageFacts<'_>) -> Option<String> {
     let engine = image.catalog.engine(name).ok()?;
     let version = image.engine.as_ref().and_then(|engine| engine.version.clone()).or_else(|| question.engine.as_ref()?.version.clone());
     let spans = &engine.quantization_method(method).ok()?.span;
-    let holds = |span: &&crate::catalog::MethodSpan| version.as_ref().is_none_or(|version| *version >= span.since && span.until.as_ref().is_none_or(|until| version < until));
+    let holds = |span: &&crate::catalog::MethodSpan| {
+        version.as_ref().is_none_or(|version| *version >= span.since && span.until.as_ref().is_none_or(|until| version < until))
+    };
     spans.iter().rev().find(holds).and_then(|span| span.min_capability).map(|capability| capability.to_string())
 }

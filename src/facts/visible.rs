@@ -65,7 +65,9 @@ fn chosen(entries: &[&str], gpus: &[Gpu]) -> (Vec<usize>, Option<String>) {
             return (listed, None);
         }
         let place = match entry.parse::<i64>() {
-            Ok(index) if index < 0 => return (shown, (number + 1 < entries.len()).then(|| format!("`{entry}` ends the list, {}", hides()))),
+            Ok(index) if index < 0 => {
+                return (shown, (number + 1 < entries.len()).then(|| format!("`{entry}` ends the list, {}", hides())));
+            }
             Ok(index) => match usize::try_from(index).ok().and_then(|index| listed.get(index)) {
                 Some(place) => *place,
                 None => {

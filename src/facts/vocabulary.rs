@@ -27,7 +27,8 @@ pub struct Word {
 /// rule is about; `env` may be followed by the name of any variable.
 pub fn words() -> BTreeMap<String, Word> {
     let mut words = BTreeMap::new();
-    for (prefix, schema) in [("", schemars::schema_for!(Facts)), ("gpu", schemars::schema_for!(Gpu)), ("link", schemars::schema_for!(Link))] {
+    for (prefix, schema) in [("", schemars::schema_for!(Facts)), ("gpu", schemars::schema_for!(Gpu)), ("link", schemars::schema_for!(Link))]
+    {
         let root = schema.as_value();
         collect(prefix, root, root, &mut words);
     }
@@ -38,7 +39,9 @@ fn collect(path: &str, schema: &Value, root: &Value, words: &mut BTreeMap<String
     for (name, property) in resolved(schema, root).get("properties").and_then(Value::as_object).into_iter().flatten() {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let target = resolved(property, root);
-        let text = |value: &Value| value.get("description").and_then(Value::as_str).map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let text = |value: &Value| {
+            value.get("description").and_then(Value::as_str).map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
         let word = Word {
             meaning: text(property).or_else(|| text(target)).unwrap_or_default(),
             is_size: target.get("format").and_then(Value::as_str) == Some("bytes"),

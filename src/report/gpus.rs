@@ -109,7 +109,9 @@ fn summary(facts: &Facts, width: usize) -> String {
             let joined = links.iter().filter(|link| link.nvlinks.known().is_some_and(|number| *number > 0)).count();
             about.push(if joined == 0 { "no NVLink".to_owned() } else { format!("NVLink between {joined} of {} pairs", links.len()) });
         }
-        about.extend(free.iter().all(|gpu| gpu.peer_access.known().is_some_and(|word| word == "never")).then(|| "this card has no P2P".to_owned()));
+        about.extend(
+            free.iter().all(|gpu| gpu.peer_access.known().is_some_and(|word| word == "never")).then(|| "this card has no P2P".to_owned()),
+        );
     }
     let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
     let count = if free.len() > 1 { format!(" --count {}", free.len()) } else { String::new() };

@@ -50,7 +50,8 @@ pub fn check(diagnosis: &Diagnosis) -> String {
     };
     let rows = diagnosis.findings.iter().map(row).collect();
     sections.push(titled("### Findings\n\n| severity | id | where | what | fix |\n| --- | --- | --- | --- | --- |", rows));
-    let unseen = diagnosis.skipped.iter().filter(|skipped| skipped.unseen).map(|skipped| format!("- `{}`: {}", skipped.id, cell(&skipped.reason)));
+    let unseen =
+        diagnosis.skipped.iter().filter(|skipped| skipped.unseen).map(|skipped| format!("- `{}`: {}", skipped.id, cell(&skipped.reason)));
     sections.push(titled("### Could not be seen\n", unseen.collect()));
     sections.retain(|section| !section.is_empty());
     format!("{}\n", sections.join("\n\n"))

@@ -28,7 +28,9 @@ pub(super) fn markdown(catalog: &Catalog) -> String {
         let mut rules: Vec<&CheckRule> = catalog.checks().iter().filter(|rule| rule.layer == layer).collect();
         rules.sort_by(|a, b| (std::cmp::Reverse(a.severity), &a.id).cmp(&(std::cmp::Reverse(b.severity), &b.id)));
         if layer == Layer::Python {
-            text.push_str("\nIn code, since they need more than an expression; each has a page in [explain/findings](explain/findings):\n\n");
+            text.push_str(
+                "\nIn code, since they need more than an expression; each has a page in [explain/findings](explain/findings):\n\n",
+            );
             CHECKS.iter().for_each(|check| text.push_str(&format!("- `{0}`\n", check.id)));
         }
         rules.into_iter().for_each(|rule| text.push_str(&section(rule)));

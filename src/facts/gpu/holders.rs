@@ -28,7 +28,10 @@ fn described_process(process: &GpuProcess, graphics: bool, capture: &Capture) ->
         user: seen.map_or_else(|| Reading::unreadable(unseen), |seen| seen.user.clone()),
         own: seen.map_or_else(|| Reading::unreadable(unseen), |seen| seen.own.clone()),
         used: process.used.clone(),
-        running: seen.map_or_else(|| Reading::unreadable(unseen), |seen| seen.started.as_ref().and_then(|started| seconds(started, &capture.taken_at))),
+        running: seen.map_or_else(
+            || Reading::unreadable(unseen),
+            |seen| seen.started.as_ref().and_then(|started| seconds(started, &capture.taken_at)),
+        ),
         graphics,
     }
 }

@@ -27,7 +27,8 @@ pub(in crate::facts) fn read(capture: &Capture, catalog: &Catalog, in_container:
         gpus.extend(seen_by_cuda(capture, catalog));
     }
     if !in_container && !gpus.iter().any(|gpu| gpu.address.known().is_none()) {
-        let missing = on_bus(capture).filter(|device| !gpus.iter().any(|gpu| gpu.address.known().is_some_and(|address| same_slot(address, &device.address))));
+        let missing = on_bus(capture)
+            .filter(|device| !gpus.iter().any(|gpu| gpu.address.known().is_some_and(|address| same_slot(address, &device.address))));
         let missing: Vec<Gpu> = missing.map(|device| bare_gpu(device, capture, catalog)).collect();
         gpus.extend(missing);
     }
@@ -63,7 +64,8 @@ fn listed_gpu(index: u64, reading: &Reading<NvmlDevice>, capture: &Capture, cata
         (None, Some(names)) => Reading::Known(names.iter().any(|name| name == "gpu-idle")),
         (None, None) => utilisation.clone().map(|_| false),
     };
-    let full = memory.used.clone().and_then(|used| memory.total.clone().map(|total| used.0.saturating_mul(10) >= total.0.saturating_mul(3)));
+    let full =
+        memory.used.clone().and_then(|used| memory.total.clone().map(|total| used.0.saturating_mul(10) >= total.0.saturating_mul(3)));
     let capability = device.capability.reading().and_then(|(major, minor)| capability(major, minor));
     let mut gpu = Gpu {
         index,
@@ -108,7 +110,9 @@ fn listed_gpu(index: u64, reading: &Reading<NvmlDevice>, capture: &Capture, cata
         address,
         ..Gpu::default()
     };
-    gpu.no_answer = cuda.and_then(|cuda| crate::facts::nvml::stuck(&cuda.context).or_else(|| crate::facts::nvml::stuck(&cuda.launch))).map_or(Reading::Absent, Reading::Known);
+    gpu.no_answer = cuda
+        .and_then(|cuda| crate::facts::nvml::stuck(&cuda.context).or_else(|| crate::facts::nvml::stuck(&cuda.launch)))
+        .map_or(Reading::Absent, Reading::Known);
     let brand = device.brand.value().copied();
     finish(&mut gpu, bus, brand, capture, catalog);
     gpu
@@ -146,11 +150,7 @@ fn seen_by_cuda(capture: &Capture, catalog: &Catalog) -> Vec<Gpu> {
                 (Some(major), Some(minor)) => capability(major, minor),
                 _ => Reading::unreadable("CUDA did not tell"),
             },
-            memory: Memory {
-                free: inside.clone().map(|memory| memory.free),
-                used: inside.map(|memory| memory.total - memory.free),
-                total,
-            },
+            memory: Memory { free: inside.clone().map(|memory| memory.free), used: inside.map(|memory| memory.total - memory.free), total },
             unified: Reading::Known(attribute("integrated") == Some(1)),
             context_code: code(&device.context),
             context_name: name(&device.context, "CUDA_SUCCESS"),
@@ -198,9 +198,10 @@ fn finish(gpu: &mut Gpu, bus: Option<&PciDevice>, brand: Option<u32>, capture: &
         };
         word.to_owned()
     }));
-    gpu.numa_node = bus.map_or_else(|| Reading::unreadable("the bus does not show the card"), |device| {
-        device.numa_node.clone().and_then(|node| Reading::from(u64::try_from(node).ok()))
-    });
+    gpu.numa_node = bus.map_or_else(
+        || Reading::unreadable("the bus does not show the card"),
+        |device| device.numa_node.clone().and_then(|node| Reading::from(u64::try_from(node).ok())),
+    );
     gpu.near_cpus = near(bus, capture);
     gpu.xids = xid::of_card(capture, catalog, gpu.address.known().map(String::as_str));
 }
@@ -245,7 +246,9 @@ fn memory(device: &NvmlDevice, cuda: Option<&CudaDevice>, capture: &Capture) -> 
     let shared = device.memory.failure().is_some_and(|failure| failure.code == 3);
     let text = file(capture, "/proc/meminfo").known().copied().filter(|_| shared);
     match (text.and_then(|text| meminfo(text, "MemTotal")), text.and_then(|text| meminfo(text, "MemAvailable"))) {
-        (Some(total), Some(free)) => Memory { total: Reading::Known(total), used: Reading::Known(total - free), free: Reading::Known(free) },
+        (Some(total), Some(free)) => {
+            Memory { total: Reading::Known(total), used: Reading::Known(total - free), free: Reading::Known(free) }
+        }
         _ => {
             let total = cuda.map_or_else(|| device.memory.reading().map(|memory| memory.total), |cuda| cuda.total_memory.reading());
             let rest = || device.memory.reading().map(|memory| memory.used);
@@ -269,7 +272,10 @@ fn ecc(device: &NvmlDevice) -> Ecc {
         enabled: device.modes.ecc.reading().map(|(now, _)| now == 1),
         uncorrected: device.ecc.volatile_uncorrected.reading(),
         uncorrected_ever: device.ecc.aggregate_uncorrected.reading(),
-        retired_pages: pages.single_bit.reading().and_then(|single| pages.double_bit.reading().map(|double| u64::from(single) + u64::from(double))),
+        retired_pages: pages
+            .single_bit
+            .reading()
+            .and_then(|single| pages.double_bit.reading().map(|double| u64::from(single) + u64::from(double))),
         retirement_pending: flag(&pages.pending),
         remapped_rows: rows.clone().map(|rows| u64::from(rows.uncorrected)),
         remap_pending: rows.clone().map(|rows| rows.pending),
@@ -279,7 +285,11 @@ fn ecc(device: &NvmlDevice) -> Ecc {
 
 fn pcie(device: &NvmlDevice, bus: Option<&PciDevice>, capture: &Capture) -> Pcie {
     let number = |call: &Call<u32>| call.reading().map(u64::from);
-    let bridges: Vec<&PciDevice> = bus.into_iter().flat_map(|device| &device.bridges).filter_map(|address| capture.pci.known()?.iter().find(|other| other.address == *address)).collect();
+    let bridges: Vec<&PciDevice> = bus
+        .into_iter()
+        .flat_map(|device| &device.bridges)
+        .filter_map(|address| capture.pci.known()?.iter().find(|other| other.address == *address))
+        .collect();
     let slot = bridges.first();
     let unseen = || "the bridge above the card is not seen";
     Pcie {
@@ -287,7 +297,10 @@ fn pcie(device: &NvmlDevice, bus: Option<&PciDevice>, capture: &Capture) -> Pcie
         width: number(&device.pcie.width),
         max_generation: number(&device.pcie.max_generation),
         max_width: number(&device.pcie.max_width),
-        slot_generation: slot.map_or_else(|| Reading::unreadable(unseen()), |slot| slot.max_link_speed.as_ref().and_then(|speed| Reading::from(generation(speed)))),
+        slot_generation: slot.map_or_else(
+            || Reading::unreadable(unseen()),
+            |slot| slot.max_link_speed.as_ref().and_then(|speed| Reading::from(generation(speed))),
+        ),
         slot_width: slot.map_or_else(|| Reading::unreadable(unseen()), |slot| slot.max_link_width.clone().map(u64::from)),
         acs: acs(&bridges),
     }
@@ -326,9 +339,13 @@ fn fabric(device: &NvmlDevice) -> Fabric {
     let fabric = device.fabric.reading();
     let health = fabric.clone().and_then(|fabric| fabric.health_summary);
     Fabric {
-        state: fabric.clone().map(|fabric| ["not-supported", "not-started", "in-progress", "completed"].get(fabric.state as usize).unwrap_or(&"unknown").to_string()),
+        state: fabric.clone().map(|fabric| {
+            ["not-supported", "not-started", "in-progress", "completed"].get(fabric.state as usize).unwrap_or(&"unknown").to_string()
+        }),
         status: fabric.map(|fabric| i64::from(fabric.status)),
-        health: health.map(|health| ["not-supported", "healthy", "unhealthy", "limited-capacity"].get(health as usize).unwrap_or(&"unknown").to_string()),
+        health: health.map(|health| {
+            ["not-supported", "healthy", "unhealthy", "limited-capacity"].get(health as usize).unwrap_or(&"unknown").to_string()
+        }),
     }
 }
 
@@ -342,7 +359,8 @@ fn nvlink(device: &NvmlDevice) -> Nvlink {
 
 /// The first answer that says that the card is lost (15) or needs a reset (16).
 fn lost_code(device: &NvmlDevice) -> Reading<i64> {
-    let codes = [device.name.code(), device.memory.code(), device.temperature.code(), device.utilization.code(), device.power.usage_mw.code()];
+    let codes =
+        [device.name.code(), device.memory.code(), device.temperature.code(), device.utilization.code(), device.power.usage_mw.code()];
     let lost = codes.iter().flatten().find(|code| matches!(code, 15 | 16)).copied();
     if codes.iter().all(Option::is_none) { Reading::unreadable("NVML was not asked") } else { Reading::Known(lost.unwrap_or(0)) }
 }
