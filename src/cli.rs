@@ -10,8 +10,11 @@ use crate::finding::Severity;
 use crate::plan::request::{EngineRequest, GivenSize};
 use crate::version::Version;
 
+mod machine;
 pub mod request;
 pub mod values;
+
+pub use machine::{CaptureCommand, GpusCommand, GpusFormat, PickCommand};
 
 /// Plans vLLM launches with an exact VRAM budget.
 #[derive(Debug, Parser)]
@@ -311,74 +314,6 @@ pub struct DiagnoseCommand {
     pub format: Format,
 }
 
-/// `capture`.
-#[derive(Debug, Args)]
-pub struct CaptureCommand {
-    /// Write it into this file, whole or not at all [default: the standard output]
-    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
-    pub output: Option<PathBuf>,
-
-    /// Keep names of users and machines, serial numbers and addresses; tokens are never kept
-    #[arg(long, help_heading = "Output")]
-    pub include_identifiers: bool,
-
-    /// Look at this Python environment only: its directory, its interpreter or its package directory
-    #[arg(long, value_name = "PATH", help_heading = "Subject")]
-    pub python: Option<PathBuf>,
-
-    /// Copy between each two GPUs and verify what arrives
-    #[arg(long, help_heading = "Subject")]
-    pub peers: bool,
-
-    /// Ask whether hubs and registries can be reached
-    #[arg(long, help_heading = "Subject")]
-    pub online: bool,
-
-    /// How long a driver may take to answer; one that hangs is a reading too
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Subject")]
-    pub timeout: u64,
-}
-
-/// `gpus`.
-#[derive(Debug, Args)]
-pub struct GpusCommand {
-    /// Show the machine that this capture was taken on; `-` reads it from stdin
-    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with = "watch")]
-    pub from: Option<PathBuf>,
-
-    /// Look again every few seconds, in place; Ctrl-C ends it
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Output")]
-    pub watch: Option<u64>,
-
-    /// The form of the report
-    #[arg(long, value_enum, default_value_t = GpusFormat::Text, help_heading = "Output", conflicts_with = "watch")]
-    pub format: GpusFormat,
-}
-
-/// `pick`.
-#[derive(Debug, Args)]
-pub struct PickCommand {
-    /// How many cards
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Wish")]
-    pub count: u64,
-
-    /// The memory that must be free on each, such as 20g [default: nine tenths of it]
-    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Wish")]
-    pub free: Option<GivenSize>,
-
-    /// Pick on the machine that this capture was taken on; `-` reads it from stdin
-    #[arg(long, value_name = "FILE", help_heading = "Subject")]
-    pub from: Option<PathBuf>,
-
-    /// Name the cards by UUID instead of number
-    #[arg(long, help_heading = "Output")]
-    pub uuid: bool,
-
-    /// Print the list alone, without the variable
-    #[arg(long, help_heading = "Output")]
-    pub bare: bool,
-}
-
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainCommand {
@@ -506,15 +441,6 @@ pub enum Format {
     Markdown,
     /// Workflow annotations of GitHub Actions
     Github,
-}
-
-/// The form of a table of cards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GpusFormat {
-    /// For people
-    Text,
-    /// The stable contract; docs/schema has its JSON Schema
-    Json,
 }
 
 /// The form of a diagnosis.
