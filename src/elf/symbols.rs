@@ -88,11 +88,11 @@ impl HashTable {
         if word & bits != bits {
             return Ok(false);
         }
-        let mut symbol = self::word(input, self.buckets_at, u64::from(hash) % self.buckets, 4, part)?;
-        if symbol < self.first {
+        let first = self::word(input, self.buckets_at, u64::from(hash) % self.buckets, 4, part)?;
+        if first < self.first {
             return Ok(false);
         }
-        for _ in 0..LONGEST_CHAIN {
+        for symbol in first..first + u64::from(LONGEST_CHAIN) {
             let chained = self::word(input, self.chains_at, symbol - self.first, 4, part)?;
             if (chained | 1) == (u64::from(hash) | 1) && self.is_named(input, symbol, name)? {
                 return Ok(true);
@@ -100,7 +100,6 @@ impl HashTable {
             if chained & 1 == 1 {
                 return Ok(false);
             }
-            symbol += 1;
         }
         Err(ElfError::Damaged { part })
     }
