@@ -97,9 +97,13 @@ fn targets_of_wheels_are_those_of_the_catalogue() {
         let (version, variant) = name.strip_prefix("torch-").and_then(|name| name.split_once('+')).expect("torch-VERSION+VARIANT");
         let version: Version = version.parse().expect("a version");
         let known = catalog.torch().release(&version).and_then(|release| release.variant(variant)).expect("a known build");
-        let library = ["libtorch_cuda.so", "libtorch_cuda_cu.so"].map(|name| wheel.join(name)).into_iter().find(|path| path.exists());
-        let file = fs_err::File::open(library.expect("a library")).expect("a library");
-        let all = Elf::open(file).and_then(|mut elf| elf.targets()).expect("targets");
+        // Up to 1.13 the kernels are in a library of their own.
+        let libraries = ["libtorch_cuda.so", "libtorch_cuda_cu.so"].map(|name| wheel.join(name)).into_iter().filter(|path| path.exists());
+        let read_one = |path: PathBuf| {
+            let file = fs_err::File::open(path).expect("a library");
+            Elf::open(file).and_then(|mut elf| elf.targets()).expect("targets")
+        };
+        let all = libraries.map(read_one).find(|targets| !targets.is_empty()).expect("kernels");
         let most = all.iter().map(|target| target.entries).max().unwrap_or(0);
         let full =
             all.iter().filter(|target| target.kind == CodeKind::Cubin && target.scope == Scope::Compatible && target.entries * 7 >= most);

@@ -58,7 +58,7 @@ pub(super) fn other_torch(facts: &Facts<'_>) -> Outcome {
             torch.cuda.as_ref(),
         )];
         if facts.engine.as_ref().is_none_or(|engine| engine.name != library.package) && !is_required(facts, &library.package) {
-            fixes.push(fix::remove(facts, id, "or remove it, if nothing needs it".to_owned(), &[library.package.clone()]));
+            fixes.push(fix::remove(facts, id, "or remove it, if nothing needs it".to_owned(), std::slice::from_ref(&library.package)));
         }
         let severity = if is_vital(facts, &library.package) { Severity::Error } else { Severity::Warning };
         findings.push(Finding { severity, ..finding(id, &format!("package:{}", library.package), message, read, fixes) });

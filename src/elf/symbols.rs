@@ -83,24 +83,23 @@ impl HashTable {
     pub(super) fn has<R: Read + Seek>(&self, input: &mut Input<R>, name: &str) -> Result<bool, ElfError> {
         let part = "the hash table of symbols";
         let hash = hash(name);
-        let word = word(input, self.filter_at, u64::from(hash) / 64 & (self.filters - 1), 8, part)?;
-        let bits = 1_u64 << (hash % 64) | 1_u64 << ((hash >> self.shift) % 64);
+        let word = word(input, self.filter_at, (u64::from(hash) / 64) & (self.filters - 1), 8, part)?;
+        let bits = (1_u64 << (hash % 64)) | (1_u64 << ((hash >> self.shift) % 64));
         if word & bits != bits {
             return Ok(false);
         }
-        let mut symbol = self::word(input, self.buckets_at, u64::from(hash) % self.buckets, 4, part)?;
-        if symbol < self.first {
+        let first = self::word(input, self.buckets_at, u64::from(hash) % self.buckets, 4, part)?;
+        if first < self.first {
             return Ok(false);
         }
-        for _ in 0..LONGEST_CHAIN {
+        for symbol in first..first + u64::from(LONGEST_CHAIN) {
             let chained = self::word(input, self.chains_at, symbol - self.first, 4, part)?;
-            if chained | 1 == u64::from(hash) | 1 && self.is_named(input, symbol, name)? {
+            if (chained | 1) == (u64::from(hash) | 1) && self.is_named(input, symbol, name)? {
                 return Ok(true);
             }
             if chained & 1 == 1 {
                 return Ok(false);
             }
-            symbol += 1;
         }
         Err(ElfError::Damaged { part })
     }
@@ -123,7 +122,7 @@ impl HashTable {
 fn word<R: Read + Seek>(input: &mut Input<R>, table: u64, index: u64, size: u64, part: &'static str) -> Result<u64, ElfError> {
     let place = index.checked_mul(size).and_then(|distance| table.checked_add(distance)).ok_or(ElfError::Damaged { part })?;
     let bytes = input.range(place, size, part)?;
-    Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    Ok(bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
 }
 
 /// The hash of `DT_GNU_HASH`.

@@ -192,7 +192,7 @@ impl Writer {
         for (index, name) in library.exported.iter().enumerate() {
             let value = name.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)));
             let last = u32::from(index + 1 == library.exported.len());
-            hash.extend((value & !1 | last).to_le_bytes());
+            hash.extend(((value & !1) | last).to_le_bytes());
         }
         (symbols, hash)
     }
