@@ -1,8 +1,9 @@
 //! Advice to fixes: the templates of `rules/advice/` filled with what is known of a machine or a log.
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, Value};
 
 use crate::catalog::{Advice, AdvisedFix, AdvisedRisk};
+use crate::expression::environment;
 use crate::finding::{Fix, Risk};
 
 /// The fixes of `advice` that hold in `context`, best first. One whose text, command or `verify` names a value that the
@@ -25,12 +26,6 @@ pub fn holds(expression: &str, context: &Value) -> Option<bool> {
 /// `template` filled from `context`; `None` where it names a value that the context does not have.
 pub fn filled(template: &str, context: &Value) -> Option<String> {
     environment().render_str(template, context).ok()
-}
-
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment
 }
 
 fn rendered(fix: &AdvisedFix, context: &Value, environment: &Environment<'_>) -> Option<Fix> {

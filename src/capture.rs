@@ -3,17 +3,23 @@
 pub mod call;
 pub mod cuda;
 pub mod host;
+pub mod library;
 pub mod metadata;
 pub mod nvml;
 pub mod place;
+pub mod python;
 pub mod record;
+pub mod redact;
 pub mod tool;
+pub mod variable;
 
 pub use record::{Capture, CaptureError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::library::{Library, Load, Unmet};
 use crate::capture::metadata::Metadata;
+use crate::capture::python::{Conda, Overlay, Source};
 
 /// What was read of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +51,20 @@ pub struct Environment {
     pub packages: Vec<Package>,
     /// The PyTorch packages that can be imported, in the order of `sites`; the first one is.
     pub torches: Vec<TorchBuild>,
+    /// Whether it is a virtual environment, which a user's own packages stay out of.
+    pub is_virtual: bool,
+    /// What conda knows of it.
+    pub conda: Option<Conda>,
+    /// Directories that are searched before it.
+    pub overlays: Vec<Overlay>,
+    /// The libraries of PyTorch and of extensions.
+    pub libraries: Vec<Library>,
+    /// The libraries of CUDA, C++ and C that a program with all of them would load, in that order.
+    pub loads: Vec<Load>,
+    /// What these need of each other and do not find.
+    pub unmet: Vec<Unmet>,
+    /// What importing it said, where that was asked for.
+    pub imports: Vec<Import>,
 }
 
 /// What installs packages.
@@ -72,6 +92,10 @@ pub struct Package {
     pub metadata: Metadata,
     /// The tags of its wheel: `cp38-abi3-manylinux_2_28_x86_64`.
     pub tags: Vec<String>,
+    /// What installed it: `pip`, `uv`, `conda`.
+    pub installer: Option<String>,
+    /// Where it came from, if not from an index.
+    pub source: Option<Source>,
 }
 
 /// What `torch/version.py` says.
@@ -86,6 +110,8 @@ pub struct TorchBuild {
     pub cuda: Setting,
     /// The ROCm that it was built with.
     pub hip: Setting,
+    /// Whether it is built with the C++11 ABI, where its library tells.
+    pub cxx11_abi: Option<bool>,
 }
 
 /// An assignment in `version.py`.
@@ -109,6 +135,39 @@ impl Setting {
             Self::Absent | Self::Nothing => None,
         }
     }
+}
+
+/// What importing a module in a process of its own said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Import {
+    /// The module.
+    pub module: String,
+    /// The interpreter.
+    pub interpreter: String,
+    /// How it went.
+    pub outcome: ImportOutcome,
+    /// The end of what it wrote to its standard error.
+    pub stderr: String,
+}
+
+/// How an import went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportOutcome {
+    /// It was not tried.
+    #[default]
+    Untried,
+    /// It worked; the lines that it printed.
+    Worked(String),
+    /// It ended with this exit code.
+    Failed(i32),
+    /// A signal ended it.
+    Killed(i32),
+    /// It was ended after so many seconds.
+    TimedOut(u64),
+    /// It could not be started.
+    Unstarted(String),
 }
 
 /// The C library.
@@ -148,7 +207,7 @@ impl TorchBuild {
     pub fn parse(place: String, text: &str) -> Self {
         let setting = |name: &str| text.lines().take(LINES).find_map(|line| assigned(line, name)).unwrap_or_default();
         let version = setting("__version__").text().map(str::to_owned);
-        Self { place, version, cuda: setting("cuda"), hip: setting("hip") }
+        Self { place, version, cuda: setting("cuda"), hip: setting("hip"), cxx11_abi: None }
     }
 }
 

@@ -1,33 +1,23 @@
-//! Judges what was read of an image: facts to outcomes, outcomes to findings with one primary cause.
+//! Judges what was read of a machine or an image: facts to outcomes, outcomes to findings with one primary cause.
 
-pub mod facts;
+mod declared;
 mod fix;
+mod order;
 mod packages;
 mod target;
 mod torch;
 
-use crate::capture::Image;
-use crate::catalog::Catalog;
+use crate::capture::{Capture, Image};
+use crate::catalog::{Catalog, Layer};
 use crate::check::facts::Facts;
 use crate::finding::{Evidence, Finding, Severity};
-use crate::plan::request::EngineRequest;
-use crate::version::Version;
 
-/// What the image is meant for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    /// The engine that it must hold.
-    pub engine: Option<EngineRequest>,
-    /// The driver that it must run on.
-    pub driver: Option<Version>,
-    /// The card that it must run on: a name that the catalogue knows.
-    pub gpu: Option<String>,
-    /// The environment that was chosen with `--python`.
-    pub python: Option<String>,
-    /// The only checks to run; all if empty.
-    pub only: Vec<String>,
-    /// Checks to leave out.
-    pub skip: Vec<String>,
+pub use crate::facts::Question;
+pub use declared::{example_outcome, reads};
+
+/// What the checks of Python environments look at.
+pub mod facts {
+    pub use crate::facts::image::{Engine, ImageFacts as Facts, TargetDriver, Torch, build_name, evidence, title};
 }
 
 /// What a check found.
@@ -43,7 +33,7 @@ pub enum Outcome {
     Unseen(String),
 }
 
-/// One thing that is looked at.
+/// One thing that is looked at, and needs an algorithm. Those that are an expression are in `rules/checks`.
 #[derive(Clone, Copy, Debug)]
 pub struct Check {
     /// Its id, which its findings carry.
@@ -54,7 +44,7 @@ pub struct Check {
     explains: &'static [&'static str],
 }
 
-/// All checks, causes before their consequences: the first that fires is the primary cause.
+/// The checks of Python environments, causes before their consequences: the first that fires is the primary cause.
 pub static CHECKS: [Check; 14] = [
     Check { id: "nothing-to-check", judge: packages::nothing, explains: &[] },
     Check { id: "engine-missing", judge: packages::engine_missing, explains: &["torch-missing"] },
@@ -76,16 +66,20 @@ pub static CHECKS: [Check; 14] = [
     Check { id: "python-version-unsupported", judge: packages::python_version, explains: &[] },
     Check { id: "glibc-too-old", judge: packages::glibc, explains: &[] },
     Check { id: "driver-older-than-cuda", judge: target::driver, explains: &[] },
-    Check { id: "no-kernels-for-gpu", judge: target::kernels, explains: &[] },
+    Check { id: "no-kernels-for-gpu", judge: target::kernels, explains: &["gpu-kernel-launch-failed"] },
     Check { id: "cuda-newer-than-driver", judge: target::minor_versions, explains: &[] },
 ];
 
 /// The id of the finding that stands for questions without an answer.
 const UNSEEN: &str = "asked-but-unseen";
 
+/// The check that only an image without anything in it fails.
+const NOTHING: &str = "nothing-to-check";
+
 /// The ids that can be named in `--only` and `--skip`.
-pub fn ids() -> impl Iterator<Item = &'static str> {
-    CHECKS.iter().map(|check| check.id).chain([UNSEEN])
+pub fn ids(catalog: &Catalog) -> Vec<&str> {
+    let declared = catalog.checks().iter().map(|rule| rule.id.as_str());
+    CHECKS.iter().map(|check| check.id).chain([UNSEEN]).chain(declared).collect()
 }
 
 /// What all checks found.
@@ -97,10 +91,21 @@ pub struct Diagnosis {
     pub primary: Option<String>,
     /// What is wrong, the primary cause first, then worst first.
     pub findings: Vec<Judged>,
-    /// Checks that could not look, with the reason.
-    pub skipped: Vec<(&'static str, String)>,
+    /// Checks that could not look, or had nothing to look at.
+    pub skipped: Vec<Skipped>,
     /// Checks that looked and found nothing wrong.
-    pub passed: Vec<&'static str>,
+    pub passed: Vec<String>,
+}
+
+/// A check that did not judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its id.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+    /// Whether it should have looked and could not; else there was nothing to look at.
+    pub unseen: bool,
 }
 
 /// A finding, and which others follow from it.
@@ -110,6 +115,8 @@ pub struct Judged {
     pub finding: Finding,
     /// Ids of other findings that it explains.
     pub explains: Vec<String>,
+    /// The id of the finding that explains it.
+    pub explained_by: Option<String>,
 }
 
 impl Diagnosis {
@@ -118,81 +125,138 @@ impl Diagnosis {
         self.findings.iter().filter(|judged| judged.finding.severity == severity).count()
     }
 
+    /// How many checks could not see what they should have.
+    pub fn unseen(&self) -> usize {
+        self.skipped.iter().filter(|skipped| skipped.unseen).count()
+    }
+
     /// The worst severity found.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|judged| judged.finding.severity).max()
     }
 }
 
-/// Judges an image.
-pub fn diagnose(image: &Image, question: &Question, catalog: &Catalog) -> Diagnosis {
-    let facts = Facts::new(image, question, catalog);
-    let named = |ids: &[String], id: &str| ids.iter().any(|other| other == id);
+/// A check that ran: its place among the causes, and what it found.
+struct Ran {
+    id: String,
+    layer: Layer,
+    outcome: Outcome,
+    explains: Vec<String>,
+    /// Whether a question that was asked needs its answer.
+    asked: bool,
+}
+
+/// Judges a machine and its Python environment, or with [`Question::image`] the environment alone.
+pub fn diagnose(capture: &Capture, question: &Question, catalog: &Catalog) -> Diagnosis {
+    let nothing = Image::default();
+    let image = capture.image.known().unwrap_or(&nothing);
+    let known = crate::facts::Facts::new(capture, question, catalog);
+    let facts = packaged(Facts::new(image, question, catalog), &known);
     let wanted = |id: &str| (question.only.is_empty() || named(&question.only, id)) && !named(&question.skip, id);
-    let mut diagnosis = Diagnosis { subject: facts.subject(), ..Diagnosis::default() };
-    let (mut findings, mut unseen) = (Vec::new(), Vec::new());
-    for check in CHECKS.iter().filter(|check| wanted(check.id)) {
-        match (check.judge)(&facts) {
-            Outcome::Passes => diagnosis.passed.push(check.id),
-            Outcome::Fires(fired) => findings.extend(fired),
-            Outcome::Skips(reason) => diagnosis.skipped.push((check.id, reason)),
-            Outcome::Unseen(reason) => unseen.push((check.id, reason)),
+    let mut ran = coded(&facts, &known, &wanted);
+    ran.extend(declared::run(&known, question, catalog, &wanted));
+    let mut diagnosis = Diagnosis { subject: subject(&facts, &known), ..Diagnosis::default() };
+    let mut causes: Vec<(Layer, Finding, Vec<String>)> = Vec::new();
+    let mut unanswered = Vec::new();
+    for ran in ran {
+        match ran.outcome {
+            Outcome::Passes => diagnosis.passed.push(ran.id),
+            Outcome::Fires(fired) => causes.extend(fired.into_iter().map(|finding| (ran.layer, finding, ran.explains.clone()))),
+            Outcome::Skips(reason) => diagnosis.skipped.push(Skipped { id: ran.id, reason, unseen: false }),
+            Outcome::Unseen(reason) => {
+                if ran.asked {
+                    unanswered.push((ran.id.clone(), reason.clone()));
+                }
+                diagnosis.skipped.push(Skipped { id: ran.id, reason, unseen: true });
+            }
         }
     }
-    let failed = findings.iter().any(|finding: &Finding| finding.severity == Severity::Error);
+    let failed = causes.iter().any(|(_, finding, _)| finding.severity == Severity::Error);
     if !failed && !named(&question.skip, UNSEEN) {
-        let proven = !diagnosis.passed.is_empty() || !findings.is_empty();
-        let reasons = if unseen.is_empty() { &diagnosis.skipped } else { &unseen };
-        findings.extend(unanswered(&facts, reasons, !unseen.is_empty(), proven));
+        let proven = !diagnosis.passed.is_empty() || !causes.is_empty();
+        let finding = order::unanswered(&facts, &unanswered, &diagnosis.skipped, proven);
+        causes.extend(finding.map(|finding| (Layer::Driver, finding, Vec::new())));
     }
-    diagnosis.skipped.extend(unseen);
-    diagnosis.primary = primary(&findings);
-    findings.sort_by_key(|finding| (Some(&finding.id) != diagnosis.primary.as_ref(), std::cmp::Reverse(finding.severity)));
-    let present: Vec<String> = findings.iter().map(|finding| finding.id.clone()).collect();
-    diagnosis.findings = findings.into_iter().map(|finding| Judged { explains: explained(&finding, &present), finding }).collect();
+    (diagnosis.primary, diagnosis.findings) = order::judged(causes);
     diagnosis
 }
 
-/// The first error in the order of the checks, else the first warning.
-fn primary(findings: &[Finding]) -> Option<String> {
-    let first = |severity| findings.iter().find(|finding| finding.severity == severity);
-    first(Severity::Error).or_else(|| first(Severity::Warning)).map(|finding| finding.id.clone())
+/// The checks of Python environments.
+fn coded(facts: &Facts<'_>, known: &crate::facts::Facts, wanted: &dyn Fn(&str) -> bool) -> Vec<Ran> {
+    let image = facts.question.image;
+    let asked = image || facts.question.engine.is_some() || facts.question.driver.is_some() || facts.question.gpu.is_some();
+    let checks = CHECKS.iter().filter(|check| wanted(check.id) && (image || check.id != NOTHING));
+    let ran = |check: &Check| Ran {
+        id: check.id.to_owned(),
+        layer: Layer::Python,
+        outcome: match (check.id, facts.gpu) {
+            ("no-kernels-for-gpu", None) if !image => each_card(facts, known, check.judge),
+            _ => (check.judge)(facts),
+        },
+        explains: check.explains.iter().map(|id| (*id).to_owned()).collect(),
+        asked,
+    };
+    checks.map(ran).collect()
 }
 
-fn explained(finding: &Finding, present: &[String]) -> Vec<String> {
-    let check = CHECKS.iter().find(|check| check.id == finding.id).filter(|_| finding.severity == Severity::Error);
-    let explains = check.map_or(&[][..], |check| check.explains);
-    explains.iter().filter(|id| present.iter().any(|other| other == *id)).map(|id| (*id).to_owned()).collect()
+/// The judgement for each kind of card in the machine.
+fn each_card(facts: &Facts<'_>, known: &crate::facts::Facts, judge: fn(&Facts<'_>) -> Outcome) -> Outcome {
+    let mut ids: Vec<&String> = known.gpus.iter().filter_map(|gpu| gpu.id.known()).collect();
+    ids.sort();
+    ids.dedup();
+    if ids.is_empty() {
+        return Outcome::Skips("no card of the catalogue is in the machine".to_owned());
+    }
+    if facts.torch.is_none() && facts.engine.is_none() {
+        return Outcome::Skips("no engine and no torch is installed".to_owned());
+    }
+    let mut findings = Vec::new();
+    let mut other = Outcome::Passes;
+    for id in ids {
+        let mut with = Facts::new(facts.image, facts.question, facts.catalog);
+        with.gpu = facts.catalog.gpu(id).ok();
+        match judge(&with) {
+            Outcome::Fires(fired) => findings.extend(fired),
+            Outcome::Passes => {}
+            unseen => other = unseen,
+        }
+    }
+    if findings.is_empty() { other } else { Outcome::Fires(findings) }
 }
 
-/// The finding for what was asked and could not be judged; also where nothing at all was proven.
-fn unanswered(facts: &Facts<'_>, reasons: &[(&'static str, String)], asked: bool, proven: bool) -> Option<Finding> {
-    let message = match reasons {
-        _ if !asked && proven => return None,
-        _ if !asked => "no check could look at anything; a pass needs at least one that did".to_owned(),
-        [(id, reason)] => format!("`{id}` could not be judged: {reason}; what was asked needs an answer to pass"),
-        several => format!("{} checks could not be judged; what was asked needs an answer to pass", several.len()),
-    };
-    let evidence = |(id, reason): &(&'static str, String)| Evidence {
-        fact: (*id).to_owned(),
-        value: reason.clone(),
-        source: facts.site().unwrap_or_default().to_owned(),
-    };
-    let unreadable = facts.image.unreadable.iter().take(4).map(|unreadable| Evidence {
-        fact: "unreadable".to_owned(),
-        value: unreadable.reason.clone(),
-        source: unreadable.place.clone(),
-    });
-    Some(Finding {
-        id: UNSEEN.to_owned(),
-        severity: Severity::Error,
-        subject: "image".to_owned(),
-        message,
-        evidence: reasons.iter().map(evidence).chain(unreadable).collect(),
-        fixes: vec![fix::verified(
-            facts,
-            UNSEEN,
-            crate::finding::Fix::edit("repair what could not be read, or leave the question out of the command"),
-        )],
-    })
+/// The environment's facts with the machine's driver, where no other was named.
+fn packaged<'a>(mut facts: Facts<'a>, known: &crate::facts::Facts) -> Facts<'a> {
+    if facts.driver.is_none()
+        && !facts.question.image
+        && let Some(version) = known.driver.version.known()
+    {
+        facts.driver =
+            Some(facts::TargetDriver { version: version.clone(), source: crate::facts::source("driver.version"), is_here: true });
+    }
+    facts
+}
+
+/// What was examined, in one line: cards and driver, then the environment.
+fn subject(facts: &Facts<'_>, known: &crate::facts::Facts) -> Option<String> {
+    let environment = facts.subject();
+    if facts.question.image {
+        return environment;
+    }
+    let mut parts = Vec::new();
+    match (known.cards.count.known(), known.cards.names.known()) {
+        (Some(number), Some(names)) if *number > 0 => parts.push(format!("{number} × {names}")),
+        _ => parts.push("no GPU".to_owned()),
+    }
+    parts.push(known.driver.version.known().map_or_else(|| "no driver".to_owned(), |version| format!("driver {version}")));
+    parts.extend(environment);
+    Some(parts.join(", "))
+}
+
+fn named(ids: &[String], id: &str) -> bool {
+    ids.iter().any(|other| other == id)
+}
+
+/// The evidence of a check that was skipped.
+fn skipped_evidence(id: &str, reason: &str, source: &str) -> Evidence {
+    Evidence { fact: id.to_owned(), value: reason.to_owned(), source: source.to_owned() }
 }

@@ -58,6 +58,9 @@ Exit codes:
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
+  gpudoctor check                                           what is wrong with this machine
+  gpudoctor check --for vllm --require-gpu                  before a server starts: fail unless all is well
+  gpudoctor check --from host.json                          another machine, from its capture
   gpudoctor check --image --for vllm@0.25.1 --target-driver 580 --target-gpu h100
   RUN gpudoctor check --image --for vllm                    in a Dockerfile, as its last step
   gpudoctor check --image --python /opt/venv --format json  one environment, for a program
@@ -80,6 +83,39 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
+const CAPTURE_EXAMPLES: &str = "\
+Examples:
+  gpudoctor capture > host.json                             for a bug report, or for another machine
+  gpudoctor capture --peers -o host.json                    also copy between each two GPUs
+  gpudoctor check --from host.json                          judge it anywhere, without a GPU
+
+Exit codes:
+  0  written; what could not be read says so in it
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const GPUS_EXAMPLES: &str = "\
+Examples:
+  gpudoctor gpus                                            a table of the cards
+  gpudoctor gpus --watch                                    refreshed in place every two seconds
+
+Exit codes:
+  0  there are cards
+  1  no card is seen
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+const PICK_EXAMPLES: &str = "\
+Examples:
+  eval \"$(gpudoctor pick --count 2 --free 20g)\"            sets CUDA_VISIBLE_DEVICES for what follows
+  CUDA_VISIBLE_DEVICES=$(gpudoctor pick --bare) python serve.py
+
+Exit codes:
+  0  cards were picked
+  1  not enough cards are free
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   gpudoctor explain                                         list everything that can be explained
@@ -96,10 +132,11 @@ pub enum Command {
     #[command(after_help = PLAN_EXAMPLES)]
     Plan(Box<PlanCommand>),
 
-    /// Find what keeps an image from serving, before it starts
+    /// Find what keeps a machine or an image from serving, before it starts
     ///
-    /// Reads the Python packages of the image that it runs in, without running Python and without a GPU: whether engine,
-    /// torch and CUDA libraries fit together, and run on the driver and the card that are named.
+    /// Reads driver, GPUs, links, container, limits and Python packages, and says what is wrong, the one cause first, with
+    /// the command that mends it. With --image, reads the packages alone, without running Python and without a GPU: whether
+    /// engine, torch and CUDA libraries fit together, and run on the driver and the card that are named.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Box<CheckCommand>),
 
@@ -109,6 +146,25 @@ pub enum Command {
     /// cause instead of the loudest line, with the fixes that fit.
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseCommand>),
+
+    /// Write down what this machine says of itself
+    ///
+    /// Reads driver, CUDA, GPUs, containers, libraries and Python environments, each in a process of its own with a deadline, and
+    /// prints the raw readings as JSON. Names, serial numbers, addresses and tokens are replaced. Changes nothing and needs no
+    /// root.
+    #[command(after_help = CAPTURE_EXAMPLES)]
+    Capture(CaptureCommand),
+
+    /// Show the cards: how full, how busy, whose, for how long
+    #[command(after_help = GPUS_EXAMPLES)]
+    Gpus(GpusCommand),
+
+    /// Pick free cards, as a variable for the shell
+    ///
+    /// Prefers cards of one kind that are joined by NVLink, then cards on one NUMA node. Says why not, on stderr, where there
+    /// are not enough.
+    #[command(after_help = PICK_EXAMPLES)]
+    Pick(PickCommand),
 
     /// Explain a term of the budget, a finding or a cause
     ///
@@ -142,9 +198,13 @@ pub struct PlanCommand {
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckCommand {
-    /// Check the packages that are installed here, and not the machine; required
-    #[arg(long, help_heading = "Subject")]
+    /// Check only the packages that are installed here, and not the machine: for an image that is being built
+    #[arg(long, help_heading = "Subject", conflicts_with = "from")]
     pub image: bool,
+
+    /// Check the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject")]
+    pub from: Option<PathBuf>,
 
     /// Look at this environment only: its directory, its interpreter or its package directory
     #[arg(long, value_name = "PATH", help_heading = "Subject")]
@@ -154,21 +214,45 @@ pub struct CheckCommand {
     #[arg(long = "for", value_name = "NAME[@VERSION]", value_parser = values::engine, help_heading = "Target")]
     pub engine: Option<EngineRequest>,
 
-    /// The driver that the image must run on: a version, or a branch such as 580
+    /// The driver that it must run on: a version, or a branch such as 580 [default: the machine's own]
     #[arg(long, value_name = "VERSION", help_heading = "Target")]
     pub target_driver: Option<Version>,
 
-    /// The card that the image must run on, such as h100 or "rtx 3060"
+    /// The card that it must run on, such as h100 or "rtx 3060" [default: the machine's own]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
     pub target_gpu: Option<String>,
 
+    /// The data type that will be served with, such as bfloat16
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub dtype: Option<String>,
+
+    /// The quantisation that will be served with, such as awq or fp8
+    #[arg(long, value_name = "METHOD", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
+    pub quantization: Option<String>,
+
+    /// Fail unless a GPU works and everything that tells of it can be seen: for the start of a server
+    #[arg(long, help_heading = "Target", conflicts_with = "image")]
+    pub require_gpu: bool,
+
     /// Run only these checks (repeatable, or separated by commas)
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Checks")]
     pub only: Vec<String>,
 
     /// Leave these checks out (repeatable, or separated by commas)
-    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = values::check, help_heading = "Checks")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', help_heading = "Checks")]
     pub skip: Vec<String>,
+
+    /// Also ask whether model hubs can be reached
+    #[arg(long, help_heading = "Checks", conflicts_with_all = ["image", "from"])]
+    pub online: bool,
+
+    /// Checks and facts of your own, laid over the built-in rules: a directory of the same layout
+    #[arg(long, value_name = "DIR", help_heading = "Checks")]
+    pub rules: Option<PathBuf>,
+
+    /// Say which checks did not judge, and why
+    #[arg(long, help_heading = "Output")]
+    pub skipped: bool,
 
     /// The form of the report
     #[arg(long, value_enum, default_value_t = CheckFormat::Text, help_heading = "Output")]
@@ -215,6 +299,74 @@ pub struct DiagnoseCommand {
     pub format: Format,
 }
 
+/// `capture`.
+#[derive(Debug, Args)]
+pub struct CaptureCommand {
+    /// Write it into this file, whole or not at all [default: the standard output]
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+
+    /// Keep names of users and machines, serial numbers and addresses; tokens are never kept
+    #[arg(long, help_heading = "Output")]
+    pub include_identifiers: bool,
+
+    /// Look at this Python environment only: its directory, its interpreter or its package directory
+    #[arg(long, value_name = "PATH", help_heading = "Subject")]
+    pub python: Option<PathBuf>,
+
+    /// Copy between each two GPUs and verify what arrives
+    #[arg(long, help_heading = "Subject")]
+    pub peers: bool,
+
+    /// Ask whether hubs and registries can be reached
+    #[arg(long, help_heading = "Subject")]
+    pub online: bool,
+
+    /// How long a driver may take to answer; one that hangs is a reading too
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600), help_heading = "Subject")]
+    pub timeout: u64,
+}
+
+/// `gpus`.
+#[derive(Debug, Args)]
+pub struct GpusCommand {
+    /// Show the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with = "watch")]
+    pub from: Option<PathBuf>,
+
+    /// Look again every few seconds, in place; Ctrl-C ends it
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Output")]
+    pub watch: Option<u64>,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = GpusFormat::Text, help_heading = "Output", conflicts_with = "watch")]
+    pub format: GpusFormat,
+}
+
+/// `pick`.
+#[derive(Debug, Args)]
+pub struct PickCommand {
+    /// How many cards
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Wish")]
+    pub count: u64,
+
+    /// The memory that must be free on each, such as 20g [default: nine tenths of it]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Wish")]
+    pub free: Option<GivenSize>,
+
+    /// Pick on the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject")]
+    pub from: Option<PathBuf>,
+
+    /// Name the cards by UUID instead of number
+    #[arg(long, help_heading = "Output")]
+    pub uuid: bool,
+
+    /// Print the list alone, without the variable
+    #[arg(long, help_heading = "Output")]
+    pub bare: bool,
+}
+
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainCommand {
@@ -254,9 +406,13 @@ pub struct RequestOptions {
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Target")]
     pub gpu: Option<String>,
 
-    /// How many GPUs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
-    pub gpus: u64,
+    /// How many GPUs [default: 1, or all of the machine's that are free and of one kind]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), allow_hyphen_values = true, help_heading = "Target")]
+    pub gpus: Option<u64>,
+
+    /// The machine that this capture was taken on: its GPUs and its driver; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub from: Option<PathBuf>,
 
     /// The driver of the target: a version, or a branch such as 580
     #[arg(long, value_name = "VERSION", help_heading = "Target")]
@@ -340,6 +496,15 @@ pub enum Format {
     Github,
 }
 
+/// The form of a table of cards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GpusFormat {
+    /// For people
+    Text,
+    /// The stable contract; docs/schema has its JSON Schema
+    Json,
+}
+
 /// The form of a diagnosis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CheckFormat {
@@ -347,6 +512,10 @@ pub enum CheckFormat {
     Text,
     /// The stable contract; docs/schema has its JSON Schema
     Json,
+    /// For a job summary, a pull request or a page
+    Markdown,
+    /// JUnit XML, for the test reports of a CI system
+    Junit,
     /// Workflow annotations of GitHub Actions
     Github,
 }

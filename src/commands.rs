@@ -6,13 +6,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::error::{EXIT_GOOD, ErrorKind};
+use crate::probe;
 
+pub mod capture;
 pub mod check;
 pub mod complete;
 pub mod diagnose;
 pub mod explain;
+pub mod gpus;
+pub mod host;
 pub mod measured;
 pub mod output;
+pub mod pick;
 pub mod plan;
 
 /// Parses the command line, runs the command and returns the exit code. Never panics: a defect ends in one line.
@@ -20,10 +26,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     output::install_panic_hook();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let code = std::panic::catch_unwind(|| dispatch(arguments));
-    ExitCode::from(code.unwrap_or(crate::error::ErrorKind::Internal.exit_code()))
+    ExitCode::from(code.unwrap_or(ErrorKind::Internal.exit_code()))
 }
 
 fn dispatch(arguments: Vec<OsString>) -> u8 {
+    // A probe is started by gpudoctor itself: its words are no part of the command line.
+    if let Some((_, words)) = arguments.split_at_checked(2).filter(|(program, _)| program.get(1).is_some_and(|word| word == probe::WORD)) {
+        return if probe::section::run(words) { EXIT_GOOD } else { ErrorKind::Usage.exit_code() };
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),
@@ -33,6 +43,9 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
         Command::Plan(command) => plan::run(command),
         Command::Check(command) => check::run(command),
         Command::Diagnose(command) => diagnose::run(command),
+        Command::Capture(command) => capture::run(command),
+        Command::Gpus(command) => gpus::run(command),
+        Command::Pick(command) => pick::run(command),
         Command::Explain(command) => explain::run(command),
         Command::Completions { shell } => complete::completions(*shell),
         Command::Man => complete::manual_page(),

@@ -2,7 +2,9 @@
 //!
 //! The pages are the Markdown files in `docs/explain`, so the site and the command say the same.
 
-use crate::catalog::{Quirk, Root};
+use crate::catalog::{Catalog, CheckRule, Quirk, Root};
+use crate::check;
+use crate::facts::vocabulary;
 use crate::plan::budget::{Term, TermName};
 use crate::plan::outcome::Plan;
 use crate::report::layout::{WIDEST, columns, gib, pad, wrap};
@@ -53,6 +55,30 @@ pub fn quirk(quirk: &Quirk) -> String {
     text
 }
 
+/// The page of a check that is a rule.
+pub fn check(rule: &CheckRule, catalog: &Catalog) -> String {
+    let mut text = format!("{}\n\n{}.\n\n{}\n", style::heading(&rule.id), sentence(&rule.summary), wrap(&rule.why, "", "", WIDEST - 1));
+    text.push_str(&format!("\n{}\n\n  {}\n", style::heading("When"), rule.when.split_whitespace().collect::<Vec<_>>().join(" ")));
+    let words = vocabulary::words();
+    text.push_str(&format!("\n{}\n\n", style::heading("Reads")));
+    for path in check::reads(rule) {
+        let meaning = words.get(&path).map_or("an environment variable", |word| word.meaning.as_str());
+        text.push_str(&format!("{}\n", wrap(meaning, &format!("- {path}: "), "  ", WIDEST)));
+    }
+    if let Some(advice) = catalog.advice(rule.advice.as_deref().unwrap_or(&rule.id)) {
+        text.push_str(&format!("\n{}\n\n", style::heading("Fixes")));
+        for fix in &advice.fix {
+            text.push_str(&format!("{}\n", wrap(&fix.text, "- ", "  ", WIDEST)));
+            text.extend(fix.command.iter().map(|command| format!("    {}\n", style::literal(command))));
+        }
+    }
+    text.push_str(&format!("\n{}\n\n", style::heading("Sources")));
+    for source in &rule.sources {
+        text.push_str(&format!("{}\n", wrap(source, "- ", "  ", WIDEST)));
+    }
+    text
+}
+
 /// A message as a sentence on its own: a capital letter first, lines that fit.
 fn sentence(message: &str) -> String {
     let mut letters = message.chars();
@@ -60,8 +86,8 @@ fn sentence(message: &str) -> String {
     wrap(&format!("{first}{}", letters.as_str()), "", "", WIDEST - 1)
 }
 
-/// Everything that can be explained, one line each: terms, findings, classes of causes, and quirks of engines.
-pub fn index(quirks: &[Quirk], roots: &[Root]) -> String {
+/// Everything that can be explained, one line each: terms, findings, checks of machines, classes of causes, and quirks of engines.
+pub fn index(quirks: &[Quirk], checks: &[CheckRule], roots: &[Root]) -> String {
     let widest = pages::all().map(|page| page.name.len()).max().unwrap_or(0);
     let list = |pages: &[Page]| {
         let rest = " ".repeat(widest + 4);
@@ -69,10 +95,15 @@ pub fn index(quirks: &[Quirk], roots: &[Root]) -> String {
         lines.collect::<Vec<_>>().join("\n")
     };
     let terms = format!("{}\n{}\n", style::heading("Terms of the budget"), list(&pages::TERMS));
+    let startup = format!("{}\n{}\n", style::heading("Starts of an engine"), list(&pages::STARTUP));
     let findings = format!("{}\n{}\n", style::heading("Findings"), list(&pages::FINDINGS));
+    let widest = checks.iter().map(|rule| rule.id.len()).max().unwrap_or(0);
+    let rest = " ".repeat(widest + 4);
+    let line = |rule: &CheckRule| wrap(&rule.summary, &format!("  {}  ", pad(&rule.id, widest)), &rest, WIDEST);
+    let checks = format!("{}\n{}\n", style::heading("Checks of machines"), checks.iter().map(line).collect::<Vec<_>>().join("\n"));
     let quirks: Vec<String> = quirks.iter().map(|quirk| format!("  {}", quirk.id)).collect();
     let roots = cause::roots(roots);
-    format!("{terms}\n{findings}\n{roots}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
+    format!("{terms}\n{startup}\n{findings}\n{checks}\n{roots}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
 }
 
 /// What a plan has for a term: its size, its parts, its formula and what went in. `None` where the plan has no such term.

@@ -1,7 +1,10 @@
 //! A finding: what is wrong, the evidence and where it was read, and the fixes. Shared by every command that judges.
 
+use serde::Deserialize;
+
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Good to know; never changes the exit code.
     Info,

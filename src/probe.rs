@@ -1,15 +1,41 @@
-//! Reads an image as it is on disk. Nothing of it is run.
+//! Reads a machine, and an image as it is on disk. Nothing of the image is run, and nothing is written.
 
-#![expect(clippy::disallowed_methods, reason = "reads the variables that choose a Python environment")]
+#![expect(clippy::disallowed_methods, reason = "reads the machine: its files, variables, clock and programs")]
 
+mod capture;
+mod child;
+mod conda;
+mod cuda;
+mod drivers;
 mod file;
 mod glibc;
+mod identifiers;
+mod kernel_log;
+mod libraries;
+mod loader;
+mod machine;
+mod mapped;
+mod nvml;
+mod online;
+mod overlays;
 mod prefixes;
+mod processes;
 mod python;
+mod record;
+mod root;
+mod runtimes;
+pub mod section;
+mod tools;
+mod variables;
+
+pub use capture::{Python, Request, capture};
+pub use child::WORD;
+pub use identifiers::identifiers;
 
 use std::path::{Path, PathBuf};
 
 use crate::capture::Image;
+use crate::catalog::Libraries;
 use crate::hint::Hint;
 
 /// A `--python` that names nothing that can be read.
@@ -39,23 +65,48 @@ impl Hint for ProbeError {
 ///
 /// # Errors
 /// When `python` names no environment.
-pub fn image(python: Option<&Path>) -> Result<Image, ProbeError> {
-    let prefixes = match python {
-        Some(path) => vec![prefixes::named(path)?],
-        None => {
-            let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-            let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).map(PathBuf::from);
-            let path = variable("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
-            prefixes::in_reach(active.collect(), path)
-        }
-    };
+pub fn image(python: Option<&Path>, rules: &Libraries) -> Result<Image, ProbeError> {
+    let prefixes = environments(python)?;
     let mut image = Image::default();
     for prefix in &prefixes {
         image.looked.push(prefix.root.display().to_string());
         python::read(prefix, &mut image);
     }
+    let library_path = variable("LD_LIBRARY_PATH").and_then(|path| path.into_string().ok()).unwrap_or_default();
+    let around = overlays::Around::of_process();
+    let Image { environments, unreadable, .. } = &mut image;
+    for environment in environments.iter_mut() {
+        environment.conda = conda::read(environment);
+        environment.overlays = overlays::read(environment, &around, rules);
+        libraries::read(environment, rules, &library_path, unreadable);
+    }
     if image.environments.iter().any(|environment| !environment.torches.is_empty()) {
         image.glibc = glibc::read();
     }
     Ok(image)
+}
+
+/// Whether `path` names a Python environment.
+///
+/// # Errors
+/// When it does not, with what is wrong about it.
+pub fn is_environment(path: &Path) -> Result<(), ProbeError> {
+    prefixes::named(path).map(drop)
+}
+
+/// The environments that are looked at: `python` alone if it is given, else every one in reach.
+fn environments(python: Option<&Path>) -> Result<Vec<prefixes::Prefix>, ProbeError> {
+    match python {
+        Some(path) => Ok(vec![prefixes::named(path)?]),
+        None => {
+            let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable).map(PathBuf::from);
+            let path = variable("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
+            Ok(prefixes::in_reach(active.collect(), path))
+        }
+    }
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -10,7 +10,9 @@ pub mod check;
 pub mod command;
 pub mod diagnose;
 pub mod github;
+pub mod gpus;
 pub mod json;
+pub mod junit;
 pub mod layout;
 pub mod markdown;
 #[cfg(test)]

@@ -84,6 +84,11 @@ impl<'a> Start<'a> {
         answer::answer(topic, line, self.run, self.rebuilt.as_ref().map_err(String::as_str))
     }
 
+    /// The answer to the first failure of memory, for logs whose cause is not known; `None` where there is none.
+    pub fn first_answer(&self) -> Option<Answer> {
+        answer::first(self.run, self.rebuilt.as_ref().map_err(String::as_str))
+    }
+
     /// What the start came to; `None` where the log has no figures of it.
     pub fn summary(&self) -> Option<Summary> {
         let run = self.run;

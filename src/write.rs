@@ -3,7 +3,10 @@
 //! A manifest beside the files records the digest of everything that was written. A file whose digest is not
 //! in it is the user's, and stays.
 
+mod alone;
 pub mod manifest;
+
+pub use alone::replace;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -5,12 +5,25 @@
 use std::path::Path;
 use std::process::Command;
 
+#[path = "generated/checks.rs"]
+mod checks;
 #[path = "generated/cli.rs"]
 mod cli;
 
 #[test]
 fn docs_cli_is_current() {
     assert_current("docs/cli.md", &cli::markdown(&gpudoctor::cli::definition()));
+}
+
+#[test]
+fn docs_checks_is_current() {
+    assert_current("docs/checks.md", &checks::markdown(&gpudoctor::catalog::Catalog::builtin()));
+}
+
+#[test]
+fn the_schema_of_the_cards_is_current() {
+    let schema = serde_json::to_string_pretty(&gpudoctor::report::json::gpus::schema()).unwrap();
+    assert_current("docs/schema/gpus.json", &format!("{schema}\n"));
 }
 
 #[test]

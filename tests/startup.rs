@@ -2,10 +2,14 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+#[path = "common/program.rs"]
+mod command;
 #[path = "startup/log.rs"]
 mod log;
 #[path = "startup/measured_runs.rs"]
 mod measured_runs;
+#[path = "startup/program.rs"]
+mod program;
 #[path = "startup/properties.rs"]
 mod properties;
 #[path = "startup/versions.rs"]

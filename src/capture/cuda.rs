@@ -34,7 +34,7 @@ pub struct Cuda {
 pub struct CudaDevice {
     /// `cuDeviceGetName`.
     pub name: Call<String>,
-    /// `cuDeviceGetUuid`, written as NVML does: `GPU-…` or `MIG-…`.
+    /// `cuDeviceGetUuid`, written as NVML writes that of a GPU: `GPU-…`; of a MIG instance, its own digits.
     pub uuid: Call<String>,
     /// `cuDeviceGetPCIBusId`, as in `/sys/bus/pci/devices`: `0000:18:00.0`.
     pub pci: Call<String>,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::elf::note::ForwardCompatibility;
 use crate::reading::Reading;
 use crate::units::Bytes;
 
@@ -73,8 +74,8 @@ pub struct Library {
     pub version: Reading<String>,
     /// Whether it is a stub to link against, which answers every call with an error.
     pub stub: bool,
-    /// What a forward-compatibility library says of itself: the JSON of its `.note.cuda.fwd_compatibility`.
-    pub compat_note: Reading<String>,
+    /// What a forward-compatibility library says of itself, in its `.note.cuda.fwd_compatibility`.
+    pub compat_note: Reading<ForwardCompatibility>,
 }
 
 /// How a library is found.

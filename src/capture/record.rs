@@ -185,6 +185,9 @@ pub enum CaptureError {
     /// More than [`LONGEST`].
     #[error("it is larger than 64 MiB; no capture is")]
     TooLong,
+    /// Bytes that are no UTF-8.
+    #[error("it is not UTF-8, so it is no JSON")]
+    NoText,
     /// Something else, or nothing.
     #[error("it does not begin with `{{`, so it is no capture")]
     NoObject,
@@ -223,7 +226,7 @@ impl crate::hint::Hint for CaptureError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Schema { .. } | Self::Field { .. } => Some("read it with the gpudoctor that wrote it, or a newer one".to_owned()),
-            Self::TooLong | Self::NoObject | Self::Json { .. } | Self::NoSchema => {
+            Self::TooLong | Self::NoText | Self::NoObject | Self::Json { .. } | Self::NoSchema => {
                 Some("write one with `gpudoctor capture -o host.json`".to_owned())
             }
         }

@@ -77,6 +77,9 @@ pub struct DriverBranch {
     pub driver_api: u32,
     /// Its support status and end of life.
     pub status: String,
+    /// The month after which it gets no more fixes, as `2028-06`; where it is over and the month is not known, the month
+    /// in which that was read.
+    pub end_of_life: Option<String>,
     /// Where this comes from.
     pub source: String,
 }

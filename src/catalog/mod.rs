@@ -7,6 +7,7 @@ mod advice;
 mod attention;
 mod capability;
 mod cause;
+mod check;
 mod constant;
 mod cuda;
 mod device;
@@ -15,6 +16,7 @@ mod error;
 mod file;
 mod flag;
 mod gpu;
+mod libraries;
 pub mod literal;
 mod lookup;
 mod memory_rule;
@@ -32,6 +34,7 @@ mod sign;
 mod timeline;
 mod torch;
 mod validate;
+mod xid;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -40,6 +43,7 @@ pub use advice::{Advice, AdvisedFix, AdvisedRisk};
 pub use attention::{AttentionBackend, AttentionFamily, CacheRule, CacheType};
 pub use capability::{ComputeCapability, InvalidCapability};
 pub use cause::{Branch, Cause, CauseKind, Example, MemoryTopic, Need, Pattern, Root, compiled};
+pub use check::{CheckExample, CheckRule, CheckSubject, ExampleOutcome, Layer, Messages};
 pub use constant::{Bounded, Constant, Constants};
 pub use cuda::{Cuda, CudaFamily, CudaNote, DriverBranch, ForwardCompatibility, Generation, Toolkit};
 pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
@@ -47,6 +51,7 @@ pub use engine::Engine;
 pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
+pub use libraries::{DriverLibraries, ExtensionPackages, KernelModules, Libraries, LibraryFamily, OpenedLibraries, WatchedModules};
 pub use memory_rule::{
     AccountingEra, BatchDefault, BeforeSnapshot, CaptureSizes, CpuOffload, CudagraphMode, HybridGrouping, MemoryRules, OnlineQuantization,
     PrintedConcurrency, PrintedTokens, Rounding, SamplerPath, UsageContext, WindowInFlight, WorkspaceCost,
@@ -60,6 +65,7 @@ pub use shape::{NormType, OutputGate, QkNorm, Shape};
 pub use sign::{Sign, Signs};
 pub use timeline::{Ranged, Timeline};
 pub use torch::{Torch, TorchNote, TorchRelease, TorchVariant, Triton};
+pub use xid::{XidClass, XidRule, Xids};
 
 use cause::RootFile;
 use file::RuleFile;
@@ -76,7 +82,10 @@ pub struct Catalog {
     cuda: OnceLock<Cuda>,
     torch: OnceLock<Torch>,
     devices: OnceLock<Devices>,
+    libraries: OnceLock<Libraries>,
     quantizations: OnceLock<Quantizations>,
+    xids: OnceLock<Xids>,
+    checks: OnceLock<Vec<CheckRule>>,
     roots: OnceLock<Vec<Root>>,
     causes: OnceLock<Vec<Cause>>,
     signs: OnceLock<Signs>,
@@ -121,7 +130,10 @@ impl Catalog {
             cuda: OnceLock::new(),
             torch: OnceLock::new(),
             devices: OnceLock::new(),
+            libraries: OnceLock::new(),
             quantizations: OnceLock::new(),
+            xids: OnceLock::new(),
+            checks: OnceLock::new(),
             roots: OnceLock::new(),
             causes: OnceLock::new(),
             signs: OnceLock::new(),
@@ -168,6 +180,11 @@ impl Catalog {
         self.devices.get_or_init(|| self.folded(&Place::Devices, overlay::merge_devices))
     }
 
+    /// Shared libraries of CUDA.
+    pub fn libraries(&self) -> &Libraries {
+        self.libraries.get_or_init(|| self.folded(&Place::Libraries, overlay::merge_libraries))
+    }
+
     /// Quantisation schemes and GGUF tensor types.
     pub fn quantizations(&self) -> &Quantizations {
         self.quantizations.get_or_init(|| {
@@ -177,6 +194,23 @@ impl Catalog {
                 overlay::merge_quantizations(&mut all, decoded);
             }
             all
+        })
+    }
+
+    /// Faults of the kernel log.
+    pub fn xids(&self) -> &Xids {
+        self.xids.get_or_init(|| self.folded(&Place::Xids, |all, over| overlay::merge(&mut all.xid, over.xid, |row| row.code)))
+    }
+
+    /// Every check that is a rule, by id.
+    pub fn checks(&self) -> &[CheckRule] {
+        self.checks.get_or_init(|| {
+            let mut checks: Vec<CheckRule> = Vec::new();
+            for (file, mut check) in self.decoded::<CheckRule>(&Place::Check) {
+                check.origin = file.origin.clone();
+                overlay::merge(&mut checks, [check], |check| check.id.clone());
+            }
+            checks
         })
     }
 

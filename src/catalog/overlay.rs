@@ -2,6 +2,7 @@
 
 use super::cuda::Cuda;
 use super::device::Devices;
+use super::libraries::Libraries;
 use super::memory_rule::MemoryRules;
 use super::quantization::Quantizations;
 use super::sign::Signs;
@@ -41,6 +42,16 @@ pub(super) fn merge_devices(all: &mut Devices, over: Devices) {
     all.vgpu = over.vgpu.or(all.vgpu.take());
     all.generic = over.generic.or(all.generic.take());
     all.cuda_total = over.cuda_total.or(all.cuda_total.take());
+}
+
+/// Lays `over` over `all`: families by id, the other rows come behind.
+pub(super) fn merge_libraries(all: &mut Libraries, over: Libraries) {
+    merge(&mut all.family, over.family, |row| row.id.clone());
+    all.driver.extend(over.driver);
+    merge(&mut all.opened, over.opened, |row| row.by.clone());
+    all.extension.extend(over.extension);
+    merge(&mut all.kernels, over.kernels, |row| row.package.clone());
+    all.watched.extend(over.watched);
 }
 
 /// Lays `over` over `all`, row by row.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, quantizations.toml, roots.toml, signs.toml, causes/*.toml, advice/*.toml";
+                                 cuda.toml, torch.toml, devices.toml, libraries.toml, quantizations.toml, roots.toml, signs.toml, xids.toml, checks/*.toml, \
+                                 causes/*.toml, advice/*.toml";
 
 /// What a rule file holds, told by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,10 @@ pub(super) enum Place {
     Cuda,
     Torch,
     Devices,
+    Libraries,
     Quantizations,
+    Xids,
+    Check,
     Roots,
     Signs,
     Cause,
@@ -59,13 +63,16 @@ impl Place {
             ("models", "sizes") => Some(Self::ModelSizes),
             ("models", _) => Some(Self::Models),
             ("attention", _) => Some(Self::Attention),
+            ("checks", _) => Some(Self::Check),
             ("causes", _) => Some(Self::Cause),
             ("advice", _) => Some(Self::Advice),
             (_, "cuda") => Some(Self::Cuda),
             (_, "torch") => Some(Self::Torch),
             (_, "devices") => Some(Self::Devices),
+            (_, "libraries") => Some(Self::Libraries),
             (_, "quantizations") => Some(Self::Quantizations),
             (_, "signs") => Some(Self::Signs),
+            (_, "xids") => Some(Self::Xids),
             (_, "roots") => Some(Self::Roots),
             _ => None,
         }

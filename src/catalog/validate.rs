@@ -6,12 +6,14 @@ use super::Catalog;
 use super::advice::Advice;
 use super::attention::AttentionFamily;
 use super::cause::{Cause, RootFile};
+use super::check::CheckRule;
 use super::cuda::Cuda;
 use super::device::Devices;
 use super::engine::Engine;
 use super::error::CatalogError;
 use super::file::RuleFile;
 use super::gpu::Gpu;
+use super::libraries::Libraries;
 use super::model::{ModelFile, SizeFile};
 use super::names::fold;
 use super::origin::Origin;
@@ -19,6 +21,7 @@ use super::place::Place;
 use super::quantization::Quantizations;
 use super::sign::Signs;
 use super::torch::Torch;
+use super::xid::Xids;
 use crate::version::Version;
 
 /// Whether the text of a file is what its place asks for.
@@ -31,7 +34,10 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Cuda => file.decode::<Cuda>().map(drop),
         Place::Torch => file.decode::<Torch>().map(drop),
         Place::Devices => file.decode::<Devices>().map(drop),
+        Place::Libraries => file.decode::<Libraries>().map(drop),
         Place::Quantizations => file.decode::<Quantizations>().map(drop),
+        Place::Xids => file.decode::<Xids>().map(drop),
+        Place::Check => file.decode::<CheckRule>().map(drop),
         Place::Roots => file.decode::<RootFile>().map(drop),
         Place::Signs => file.decode::<Signs>()?.check().map_err(|problem| file.refuse(&problem)),
         Place::Cause => {

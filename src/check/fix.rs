@@ -9,7 +9,7 @@ use crate::version::Version;
 /// The fix with the command that shows that it worked.
 pub(super) fn verified(facts: &Facts<'_>, id: &str, mut fix: Fix) -> Fix {
     let question = facts.question;
-    let mut words = vec!["gpudoctor check --image".to_owned()];
+    let mut words = vec![if question.image { "gpudoctor check --image" } else { "gpudoctor check" }.to_owned()];
     let mut option = |name: &str, value: Option<String>| words.extend(value.map(|value| format!("{name} {}", quoted(&value))));
     let engine = question.engine.as_ref().map(|engine| match &engine.version {
         Some(version) => format!("{}@{version}", engine.name),
@@ -69,7 +69,7 @@ pub(super) fn newest_for_target(facts: &Facts<'_>, id: &str) -> Option<Fix> {
     let engine = facts.engine.as_ref()?;
     let known = facts.catalog.engine(engine.name).ok()?;
     let capability = facts.gpu.map(|gpu| gpu.compute_capability);
-    let driver = facts.question.driver.as_ref();
+    let driver = facts.driver.as_ref().map(|target| &target.version);
     let fits = |release: &&Release| {
         driver.is_none_or(|driver| driver.reaches(&release.min_driver))
             && capability.is_none_or(|capability| runs(facts, release, capability))
@@ -101,7 +101,9 @@ pub(super) fn image_variant(facts: &Facts<'_>, id: &str, driver: &Version) -> Op
 
 /// Updates the driver of the target.
 pub(super) fn driver_update(facts: &Facts<'_>, id: &str, minimum: &Version) -> Fix {
-    let mut fix = Fix::edit(format!("install driver {minimum} or newer on the target machine, then name it with `--target-driver`"));
+    let here = facts.driver.as_ref().is_some_and(|target| target.is_here);
+    let place = if here { "on the host" } else { "on the target machine, then name it with `--target-driver`" };
+    let mut fix = Fix::edit(format!("install driver {minimum} or newer {place}"));
     fix.risk = Risk::Risky;
     fix.needs = vec!["root".to_owned(), "reboot".to_owned()];
     fix.command = Some(format!("apt-get install nvidia-driver-{}-server", minimum.major()));

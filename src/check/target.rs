@@ -15,7 +15,11 @@ struct Build {
 
 /// The driver is at least the minimum of the CUDA major that the wheels were built with.
 pub(super) fn driver(facts: &Facts<'_>) -> Outcome {
-    let Some(driver) = &facts.question.driver else { return Outcome::Skips("no `--target-driver` was given".to_owned()) };
+    let Some(target) = &facts.driver else { return Outcome::Skips("no `--target-driver` was given".to_owned()) };
+    let driver = &target.version;
+    if target.is_here && facts.engine.is_none() && facts.torch.is_none() {
+        return Outcome::Skips("no engine and no torch is installed".to_owned());
+    }
     let builds = match builds(facts) {
         Ok(builds) => builds,
         Err(reason) => return Outcome::Unseen(reason),
@@ -39,10 +43,13 @@ pub(super) fn driver(facts: &Facts<'_>) -> Outcome {
         severity: Severity::Error,
         subject: "driver".to_owned(),
         message: format!(
-            "{} is built for CUDA {} and needs driver {} or newer; the target has {driver}",
-            build.title, build.cuda, family.min_driver
+            "{} is built for CUDA {} and needs driver {} or newer; {} has {driver}",
+            build.title,
+            build.cuda,
+            family.min_driver,
+            if target.is_here { "this machine" } else { "the target" }
         ),
-        evidence: std::iter::once(evidence("driver.version", driver, "--target-driver"))
+        evidence: std::iter::once(evidence("driver.version", driver, &target.source))
             .chain(builds.iter().map(|build| build.evidence.clone()))
             .collect(),
         fixes,
@@ -51,7 +58,8 @@ pub(super) fn driver(facts: &Facts<'_>) -> Outcome {
 
 /// A driver of an older CUDA of the same major runs the wheels: worth knowing, and no error.
 pub(super) fn minor_versions(facts: &Facts<'_>) -> Outcome {
-    let Some(driver) = &facts.question.driver else { return Outcome::Skips("no `--target-driver` was given".to_owned()) };
+    let Some(target) = &facts.driver else { return Outcome::Skips("no `--target-driver` was given".to_owned()) };
+    let driver = &target.version;
     let Ok(builds) = builds(facts) else { return Outcome::Skips("the CUDA of the wheels is not known".to_owned()) };
     let Some(branch) = facts.catalog.cuda().branch(driver) else {
         return Outcome::Skips(format!("driver branch {} is not known", driver.major()));
@@ -67,7 +75,7 @@ pub(super) fn minor_versions(facts: &Facts<'_>) -> Outcome {
              for the GPU, since PTX of CUDA {} cannot be compiled there",
             build.title, build.cuda, branch.cuda, build.cuda
         ),
-        evidence: vec![evidence("driver.version", driver, "--target-driver"), build.evidence.clone()],
+        evidence: vec![evidence("driver.version", driver, &target.source), build.evidence.clone()],
         fixes: Vec::new(),
     }])
 }

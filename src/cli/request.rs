@@ -15,14 +15,14 @@ impl RequestOptions {
         self.model.is_none() && self.config.is_none()
     }
 
-    /// The request that these options make.
+    /// The request that these options make, on the devices of `machine` where there is one.
     ///
     /// # Errors
     /// When a subject or a device is missing, or when two options contradict each other.
-    pub fn request(&self) -> Result<PlanRequest, Error> {
+    pub fn request(&self, machine: Option<Target>) -> Result<PlanRequest, Error> {
         Ok(PlanRequest {
             subject: self.subject()?,
-            target: self.target()?,
+            target: machine.map_or_else(|| self.target(), Ok)?,
             engine: self.engine.clone(),
             usage: match self.usage_context {
                 Usage::Serve => UsageContext::Serve,
@@ -65,7 +65,7 @@ impl RequestOptions {
                 .with_hint("say how much device memory the server may take, such as `--vram 7g`")
                 .with_hint("name the card, such as `--gpu \"rtx 3060\"`, and how many with `--gpus`"));
         }
-        Ok(Target { vram, gpu, count: self.gpus, driver: self.target_driver.clone() })
+        Ok(Target { vram, gpu, count: self.gpus.unwrap_or(1), driver: self.target_driver.clone() })
     }
 
     fn fixed(&self) -> Result<Arguments, Error> {
@@ -108,7 +108,7 @@ mod tests {
     fn request(options: &str) -> Result<PlanRequest, Error> {
         let words = ["gpudoctor", "plan"].into_iter().chain(options.split(' '));
         match Cli::try_parse_from(words).expect("the test's own command line").command {
-            Command::Plan(command) => command.request.request(),
+            Command::Plan(command) => command.request.request(None),
             _ => unreachable!("the test's own command is `plan`"),
         }
     }

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::check;
 use crate::engine::arguments::{Argument, Arguments, Place};
 use crate::error::nearest;
 use crate::plan::request::{EngineRequest, GivenSize};
@@ -85,19 +84,6 @@ pub fn engine(text: &str) -> Result<EngineRequest, String> {
     }
     let version = version.map(|version| version.parse::<Version>().map_err(|error| error.to_string())).transpose()?;
     Ok(EngineRequest { name, version })
-}
-
-/// Reads the id of a check.
-pub fn check(text: &str) -> Result<String, String> {
-    let id = text.trim();
-    if check::ids().any(|known| known == id) {
-        return Ok(id.to_owned());
-    }
-    let hint = nearest(id, check::ids()).map_or_else(
-        || format!("the checks are {}", check::ids().collect::<Vec<_>>().join(", ")),
-        |known| format!("the nearest is `{known}`"),
-    );
-    Err(format!("no check is called `{id}`; {hint}"))
 }
 
 /// Reads `FLAG=VALUE`, or `FLAG` alone for a switch that is on.

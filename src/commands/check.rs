@@ -1,46 +1,68 @@
-//! `check`: read the image, judge it, report.
+//! `check`: read the machine or the image, judge it, report.
 
+use crate::capture::Capture;
 use crate::catalog::Catalog;
 use crate::check::{self, Question};
 use crate::cli::{CheckCommand, CheckFormat};
-use crate::commands::output;
-use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
-use crate::probe;
-use crate::report::{self, github, json};
+use crate::commands::{host, output, plan};
+use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error, nearest};
+use crate::report::{self, github, json, junit, markdown};
 
 /// Runs `gpudoctor check`.
 ///
 /// # Errors
 /// When the question is not understood, or when what it names does not exist.
 pub fn run(command: &CheckCommand) -> Result<u8, Error> {
-    if !command.image {
-        return Err(Error::usage("`gpudoctor check` examines images; `--image` is needed")
-            .with_hint("add `--image`: it reads the Python packages installed here, and needs no GPU")
-            .with_hint(
-                "the machine's own driver and GPUs are not examined; name those to run on with `--target-driver` and `--target-gpu`",
-            ));
-    }
-    let catalog = Catalog::builtin();
-    if let Some(name) = &command.target_gpu {
-        catalog.gpu(name).map_err(|unknown| Error::input(unknown.to_string()))?;
-    }
-    let question = Question {
-        engine: command.engine.clone(),
-        driver: command.target_driver.clone(),
-        gpu: command.target_gpu.clone(),
-        python: command.python.as_ref().map(|path| path.display().to_string()),
-        only: command.only.clone(),
-        skip: command.skip.clone(),
-    };
-    let image = probe::image(command.python.as_deref()).map_err(|error| Error::hinted(&error))?;
-    let diagnosis = check::diagnose(&image, &question, &catalog);
+    let catalog = plan::catalog(command.rules.as_deref())?;
+    let question = question(command, &catalog)?;
+    let capture = capture(command, &catalog)?;
+    let diagnosis = check::diagnose(&capture, &question, &catalog);
     let failed = diagnosis.worst().is_some_and(|worst| worst >= command.fail_on.severity());
     let code = if failed { EXIT_FINDINGS } else { EXIT_GOOD };
     let text = match command.format {
-        CheckFormat::Text => report::check::render(&diagnosis, output::width()),
+        CheckFormat::Text => report::check::render(&diagnosis, output::width(), command.skipped),
         CheckFormat::Json => json::check::render(&diagnosis, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?,
+        CheckFormat::Markdown => markdown::check(&diagnosis),
+        CheckFormat::Junit => junit::check(&diagnosis).map_err(|error| Error::internal(format!("no XML form: {error}")))?,
         CheckFormat::Github => github::check(&diagnosis),
     };
     output::print(&text)?;
     Ok(code)
+}
+
+fn question(command: &CheckCommand, catalog: &Catalog) -> Result<Question, Error> {
+    if let Some(name) = &command.target_gpu {
+        catalog.gpu(name).map_err(|unknown| Error::input(unknown.to_string()))?;
+    }
+    let known = check::ids(catalog);
+    for id in command.only.iter().chain(&command.skip) {
+        if !known.contains(&id.trim()) {
+            let error = Error::usage(format!("no check is called `{id}`"));
+            return Err(match nearest(id, known.iter().copied()) {
+                Some(name) => error.with_hint(format!("the nearest is `{name}`")),
+                None => error.with_hint("list the checks with `gpudoctor explain`"),
+            });
+        }
+    }
+    let trimmed = |ids: &[String]| ids.iter().map(|id| id.trim().to_owned()).collect();
+    Ok(Question {
+        engine: command.engine.clone(),
+        driver: command.target_driver.clone(),
+        gpu: command.target_gpu.clone(),
+        image: command.image,
+        require_gpu: command.require_gpu,
+        dtype: command.dtype.clone(),
+        quantization: command.quantization.clone(),
+        python: command.python.as_ref().map(|path| path.display().to_string()),
+        only: trimmed(&command.only),
+        skip: trimmed(&command.skip),
+    })
+}
+
+fn capture(command: &CheckCommand, catalog: &Catalog) -> Result<Capture, Error> {
+    match &command.from {
+        Some(path) => host::recorded(path),
+        None if command.image => host::image(command.python.as_deref(), catalog),
+        None => host::here(command.python.as_deref(), command.online),
+    }
 }

@@ -14,25 +14,25 @@ pub fn run(command: &ExplainCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.request.rules.as_deref())?;
     let Some(word) = &command.word else {
         let quirks: Vec<Quirk> = quirks(&catalog).cloned().collect();
-        output::print(&explain::index(&quirks, catalog.roots()))?;
+        output::print(&explain::index(&quirks, catalog.checks(), catalog.roots()))?;
         return Ok(EXIT_GOOD);
     };
     if let Some(quirk) = quirks(&catalog).find(|quirk| quirk.id == *word) {
         output::print(&explain::quirk(quirk))?;
         return Ok(EXIT_GOOD);
     }
+    let rule = catalog.checks().iter().find(|rule| rule.id == *word).map(|rule| explain::check(rule, &catalog));
     let cause = catalog.cause(word).map(|cause| explain::cause::cause(cause, &catalog));
     let root = || catalog.roots().iter().find(|root| root.id == *word).map(|root| explain::cause::root(root, &catalog));
     let Some(page) = explain::page(word) else {
-        let page = cause.or_else(root).ok_or_else(|| unknown(word, &catalog))?;
+        let page = joined(rule, cause).or_else(root).ok_or_else(|| unknown(word, &catalog))?;
         output::print(&page)?;
         return Ok(EXIT_GOOD);
     };
     let mut text = explain::render(page);
-    // A problem that both checks and logs show has one id and two pages.
-    if let Some(cause) = cause {
+    if let Some(pages) = joined(rule, cause) {
         text.push('\n');
-        text.push_str(&cause);
+        text.push_str(&pages);
     }
     if !command.request.is_empty() {
         text.push('\n');
@@ -52,6 +52,14 @@ fn figures(command: &ExplainCommand, page: &Page) -> Result<String, Error> {
     })
 }
 
+/// A problem that both checks and logs show has one id and two pages.
+fn joined(rule: Option<String>, cause: Option<String>) -> Option<String> {
+    match (rule, cause) {
+        (Some(rule), Some(cause)) => Some(format!("{rule}\n{cause}")),
+        (rule, cause) => rule.or(cause),
+    }
+}
+
 fn quirks(catalog: &Catalog) -> impl Iterator<Item = &Quirk> {
     catalog.engines().iter().flat_map(Engine::quirks)
 }
@@ -61,6 +69,7 @@ fn unknown(word: &str, catalog: &Catalog) -> Error {
     let known = pages::all().map(|page| page.name).chain(quirks(catalog).map(|quirk| quirk.id.as_str()));
     let known = known.chain(catalog.causes().iter().map(|cause| cause.id.as_str()));
     let known = known.chain(catalog.roots().iter().map(|root| root.id.as_str()));
+    let known = known.chain(catalog.checks().iter().map(|rule| rule.id.as_str()));
     match nearest(word, known) {
         Some(name) => error.with_hint(format!("the nearest is `{name}`")),
         None => error.with_hint("list what can be explained with `gpudoctor explain`"),

@@ -48,6 +48,12 @@ pub fn failure(error: &Error) -> u8 {
     error.kind.exit_code()
 }
 
+/// Says that the answer is no, and why.
+pub fn refusal(message: &str, reasons: &[String]) {
+    let lines: String = reasons.iter().map(|reason| format!("{}\n", wrap(reason, "  ", "    ", WIDEST))).collect();
+    complain(&format!("{message}\n{lines}"));
+}
+
 /// Says what is being waited for: network use is always visible.
 pub fn progress(message: &str) {
     complain(&format!("{}\n", style::quiet(message)));

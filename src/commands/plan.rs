@@ -2,6 +2,7 @@
 
 mod difference;
 mod inputs;
+mod machine;
 mod model;
 
 use std::path::Path;

@@ -13,6 +13,8 @@ pub struct Arithmetic {
     pub summary: Option<Summary>,
     /// Answers to causes, by the causes' ids.
     pub answers: Vec<(String, Answer)>,
+    /// The answer to a failure of memory of the last start that no cause accounts for.
+    pub other: Option<Answer>,
 }
 
 impl Arithmetic {
@@ -30,14 +32,14 @@ impl Arithmetic {
             let answer = start.and_then(|(_, start)| start.answer(topic, cause.first));
             answers.extend(answer.map(|answer| (cause.id.clone(), answer)));
         }
-        let last = figures.last();
-        let known_start = last.and_then(|run| computed.iter().find(|(line, _)| *line == run.first_line));
-        let summary = match (known_start, last) {
-            (Some((_, start)), _) => start.summary(),
-            (None, Some(run)) => Start::new(run, known).summary(),
-            (None, None) => None,
+        let Some(last) = figures.last() else { return Self { summary: None, answers, other: None } };
+        let known_start = computed.iter().position(|(line, _)| *line == last.first_line);
+        let start = match known_start {
+            Some(index) => computed.swap_remove(index).1,
+            None => Start::new(last, known),
         };
-        Self { summary, answers }
+        let other = if diagnosis.causes.is_empty() { start.first_answer() } else { None };
+        Self { summary: start.summary(), answers, other }
     }
 
     /// The answer to a cause.

@@ -15,6 +15,8 @@ pub(super) struct Prefix {
     pub(super) root: PathBuf,
     /// Package directories, in the order in which Python searches them.
     pub(super) sites: Vec<PathBuf>,
+    /// Whether it is a virtual environment that only reads its own packages.
+    pub(super) is_virtual: bool,
 }
 
 /// The prefix that `path` names: an interpreter, an environment, or a package directory.
@@ -25,7 +27,8 @@ pub(super) fn named(path: &Path) -> Result<Prefix, ProbeError> {
     }
     if is_site(&path) {
         let root = path.ancestors().nth(3).unwrap_or(&path).to_path_buf();
-        return Ok(Prefix { root, sites: vec![path] });
+        let is_virtual = is_virtual(&root);
+        return Ok(Prefix { root, sites: vec![path], is_virtual });
     }
     let interpreter = path.parent().filter(|folder| folder.ends_with("bin")).and_then(Path::parent);
     let root = if path.is_dir() { Some(path.as_path()) } else { interpreter };
@@ -80,7 +83,12 @@ fn prefix(root: &Path) -> Prefix {
     }
     let mut seen = HashSet::new();
     sites.retain(|site| seen.insert(real(site)));
-    Prefix { root: root.to_path_buf(), sites }
+    Prefix { root: root.to_path_buf(), sites, is_virtual: is_virtual(root) }
+}
+
+/// Whether a directory is a virtual environment without the packages of the system; a user's own stay out of it.
+fn is_virtual(root: &Path) -> bool {
+    root.join("pyvenv.cfg").is_file() && !inherits(root)
 }
 
 /// Whether a virtual environment also reads the packages of the system.

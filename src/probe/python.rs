@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::head;
 use super::prefixes::Prefix;
 use crate::capture::metadata::{Metadata, is_word, normalised};
+use crate::capture::python::Source;
 use crate::capture::{Environment, Image, Installer, Package, TorchBuild, Unreadable};
 
 /// What is read of one file, in bytes: the headers of `METADATA` are far shorter.
@@ -20,7 +21,8 @@ const MOST_TAGS: usize = 64;
 /// Reads the environments of a prefix into `image`: one for each Python that has a package directory there.
 pub(super) fn read(prefix: &Prefix, image: &mut Image) {
     for (python, sites) in by_python(&prefix.sites) {
-        let mut environment = Environment { root: prefix.root.display().to_string(), python, ..Environment::default() };
+        let mut environment =
+            Environment { root: prefix.root.display().to_string(), python, is_virtual: prefix.is_virtual, ..Environment::default() };
         for site in sites {
             read_site(&site, &mut environment, &mut image.unreadable);
         }
@@ -96,7 +98,9 @@ fn package(info: &Path, unreadable: &mut Vec<Unreadable>) -> Option<Package> {
     let version = if is_word(&version) { version } else { String::new() };
     let name = normalised(&name);
     let tags = if wants_tags(&name) { tags(info, unreadable) } else { Vec::new() };
-    Some(Package { name, version, place: info.display().to_string(), metadata, tags })
+    let installer = head(&info.join("INSTALLER"), 64, unreadable).map(|text| text.trim().to_owned()).filter(|text| is_word(text));
+    let source = head(&info.join("direct_url.json"), LIMIT, unreadable).and_then(|text| source(&text));
+    Some(Package { name, version, place: info.display().to_string(), metadata, tags, installer, source })
 }
 
 /// Only what holds machine code and is judged: a file less for each other package.
@@ -110,13 +114,28 @@ fn tags(info: &Path, unreadable: &mut Vec<Unreadable>) -> Vec<String> {
     tags.take(MOST_TAGS).map(str::to_owned).collect()
 }
 
+/// `direct_url.json`, without the user and the password that an address may hold.
+fn source(text: &str) -> Option<Source> {
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
+    let url = json.get("url")?.as_str()?;
+    let url = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let end = rest.find('/').unwrap_or(rest.len());
+            let (host, path) = rest.split_at(end);
+            format!("{scheme}://{}{}", host.rsplit('@').next().unwrap_or(host), path.split('?').next().unwrap_or(path))
+        }
+        None => return None,
+    };
+    let editable = json.get("dir_info").and_then(|info| info.get("editable")).and_then(serde_json::Value::as_bool).unwrap_or(false);
+    Some(Source { url, editable })
+}
+
 /// What installs here: uv marks its environments and the packages that it installs.
 fn installer(root: &Path, environment: &Environment, unreadable: &mut Vec<Unreadable>) -> Installer {
     let made = head(&root.join("pyvenv.cfg"), LIMIT, unreadable).unwrap_or_default();
     let by_uv = made.lines().filter_map(|line| line.split_once('=')).any(|(name, _)| name.trim() == "uv");
     let installed = environment.packages.iter().find(|package| matches!(package.name.as_str(), "vllm" | "torch"));
-    let installed = installed.and_then(|package| head(&Path::new(&package.place).join("INSTALLER"), 64, unreadable));
-    match by_uv || installed.is_some_and(|installer| installer.trim() == "uv") {
+    match by_uv || installed.is_some_and(|package| package.installer.as_deref() == Some("uv")) {
         true => Installer::Uv,
         false => Installer::Pip,
     }

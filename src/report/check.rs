@@ -1,26 +1,25 @@
 //! A diagnosis for people: the primary cause first, with its evidence and the commands that mend it.
 
 use crate::check::{Diagnosis, Judged};
-use crate::finding::{Evidence, Fix, Risk, Severity};
+use crate::finding::{Evidence, Finding, Fix, Risk, Severity};
 use crate::report::layout::{self, columns, counted, pad, wrap};
 use crate::report::style;
 
-/// The report. Ends with a line break.
-pub fn render(diagnosis: &Diagnosis, columns: usize) -> String {
+/// The report; with `all`, also what was skipped and why. Ends with a line break.
+pub fn render(diagnosis: &Diagnosis, columns: usize, all: bool) -> String {
     let width = layout::width(columns);
     let mut blocks = Vec::new();
     if let Some(subject) = &diagnosis.subject {
         blocks.push(wrap(subject, "Examined ", "  ", width));
     }
-    blocks.extend(diagnosis.findings.iter().map(|judged| block(judged, diagnosis.primary.as_ref(), width)));
-    if !diagnosis.skipped.is_empty() {
-        let widest = diagnosis.skipped.iter().map(|(id, _)| id.len()).max().unwrap_or(0);
-        let rest = " ".repeat(widest + 4);
-        let line = |(id, reason): &(&str, String)| wrap(reason, &format!("  {}  ", pad(id, widest)), &rest, width);
-        let lines: Vec<String> = diagnosis.skipped.iter().map(line).collect();
-        blocks.push(format!("{}\n{}", style::quiet("Not judged"), lines.join("\n")));
+    let groups = diagnosis.findings.chunk_by(|a, b| a.finding.id == b.finding.id);
+    blocks.extend(groups.map(|group| block(group, diagnosis.primary.as_ref(), width)));
+    if all {
+        blocks.extend(skipped(diagnosis, true, "Could not be seen", width));
+        blocks.extend(skipped(diagnosis, false, "Does not apply", width));
     }
-    blocks.push(counts(diagnosis));
+    let hint = if all || diagnosis.unseen() == 0 { "" } else { " (gpudoctor check --skipped says why)" };
+    blocks.push(format!("{}{hint}", counts(diagnosis)));
     blocks.join("\n\n") + "\n"
 }
 
@@ -32,10 +31,22 @@ pub fn counts(diagnosis: &Diagnosis) -> String {
     if found.is_empty() {
         found.push("nothing wrong".to_owned());
     }
-    format!("{}; {} passed, {} not judged", found.join(", "), diagnosis.passed.len(), diagnosis.skipped.len())
+    format!("{}; {} passed, {} could not be seen", found.join(", "), diagnosis.passed.len(), diagnosis.unseen())
 }
 
-fn block(judged: &Judged, primary: Option<&String>, width: usize) -> String {
+/// The checks that did not judge, one line each.
+fn skipped(diagnosis: &Diagnosis, unseen: bool, title: &str, width: usize) -> Option<String> {
+    let those: Vec<_> = diagnosis.skipped.iter().filter(|skipped| skipped.unseen == unseen).collect();
+    let widest = those.iter().map(|skipped| skipped.id.len()).max()?;
+    let rest = " ".repeat(widest + 4);
+    let line = |skipped: &&crate::check::Skipped| wrap(&skipped.reason, &format!("  {}  ", pad(&skipped.id, widest)), &rest, width);
+    let lines: Vec<String> = those.iter().map(line).collect();
+    Some(format!("{}\n{}", style::quiet(title), lines.join("\n")))
+}
+
+/// Findings of one id: the evidence and the fixes of the first, the messages of all.
+fn block(group: &[Judged], primary: Option<&String>, width: usize) -> String {
+    let Some(judged) = group.first() else { return String::new() };
     let finding = &judged.finding;
     let mark = match finding.severity {
         Severity::Error => "✗",
@@ -46,13 +57,27 @@ fn block(judged: &Judged, primary: Option<&String>, width: usize) -> String {
     let id = format!("{mark} {}", finding.id);
     let gap = width.saturating_sub(columns(&id) + columns(note)).max(2);
     let mut lines = vec![format!("{}{}{}", style::severity(finding.severity, &id), " ".repeat(gap), style::quiet(note))];
-    lines.push(wrap(&finding.message, "  ", "  ", width));
+    lines.extend(group.iter().map(|judged| message(&judged.finding, width)));
+    if let Some(cause) = &judged.explained_by {
+        lines.push(wrap(cause, "    follows from: ", "      ", width));
+        return lines.join("\n");
+    }
     lines.extend(evidence(&finding.evidence, width));
     if !judged.explains.is_empty() {
         lines.push(wrap(&judged.explains.join(", "), "    explains: ", "      ", width));
     }
     lines.extend(fixes(&finding.fixes, width));
     lines.join("\n")
+}
+
+/// The message, after the card or the pair that it is about.
+fn message(finding: &Finding, width: usize) -> String {
+    let about = match finding.subject.split_once(':') {
+        Some(("gpu", number)) if number.parse::<u64>().is_ok() => format!("  GPU {number}: "),
+        Some(("link", pair)) => format!("  GPUs {}: ", pair.replace('-', " and ")),
+        _ => "  ".to_owned(),
+    };
+    wrap(&finding.message, &about, "  ", width)
 }
 
 /// Facts in columns: name, value, where it was read.

@@ -17,6 +17,12 @@ pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic, columns: usize) ->
         Verdict::Ambiguous => ambiguous(diagnosis, arithmetic, width),
         Verdict::NotInThisLog => missing(diagnosis, width),
     };
+    blocks.extend(
+        arithmetic
+            .other
+            .as_ref()
+            .map(|answer| format!("{}\n{}", style::heading("By the figures of this log"), startup::answer(answer, width).join("\n"))),
+    );
     // A start that failed is told by its cause; one that came up has a table.
     blocks.extend(arithmetic.summary.as_ref().filter(|summary| summary.serving).map(|summary| startup::summary(summary, width)));
     blocks.join("\n\n") + "\n"

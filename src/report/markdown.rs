@@ -1,5 +1,6 @@
 //! The report as Markdown, for a pull request or a page.
 
+use crate::check::{Diagnosis, Judged};
 use crate::plan::outcome::Plan;
 use crate::report::layout::gib;
 use crate::report::{View, command, verdict};
@@ -30,6 +31,28 @@ pub fn render(plan: &Plan, view: &View) -> String {
     }
     let files: Vec<String> = view.written.iter().map(|file| format!("- `{}`", file.path.display())).collect();
     sections.push(titled("### Files\n", files));
+    sections.retain(|section| !section.is_empty());
+    format!("{}\n", sections.join("\n\n"))
+}
+
+/// A diagnosis, for a job summary. Ends with a line break.
+pub fn check(diagnosis: &Diagnosis) -> String {
+    let verdict = diagnosis.primary.as_ref().map_or_else(|| "Nothing to mend".to_owned(), |id| format!("Primary cause: `{id}`"));
+    let mut sections = vec![format!("## gpudoctor check\n\n**{verdict}** · {}", crate::report::check::counts(diagnosis))];
+    sections.extend(diagnosis.subject.as_ref().map(|subject| format!("Examined {}", cell(subject))));
+    let row = |judged: &Judged| {
+        let finding = &judged.finding;
+        let fix = finding.fixes.first().map_or_else(String::new, |fix| match &fix.command {
+            Some(command) if !command.contains('\n') => format!("{} `{}`", cell(&fix.text), command.replace('|', "\\|")),
+            _ => cell(&fix.text),
+        });
+        format!("| {} | `{}` | {} | {} | {fix} |", finding.severity.name(), finding.id, cell(&finding.subject), cell(&finding.message))
+    };
+    let rows = diagnosis.findings.iter().map(row).collect();
+    sections.push(titled("### Findings\n\n| severity | id | where | what | fix |\n| --- | --- | --- | --- | --- |", rows));
+    let unseen =
+        diagnosis.skipped.iter().filter(|skipped| skipped.unseen).map(|skipped| format!("- `{}`: {}", skipped.id, cell(&skipped.reason)));
+    sections.push(titled("### Could not be seen\n", unseen.collect()));
     sections.retain(|section| !section.is_empty());
     format!("{}\n", sections.join("\n\n"))
 }

@@ -79,9 +79,9 @@ fn requested(summary: &Summary) -> Option<String> {
     let each = if summary.ranks > 1 { " on each GPU" } else { "" };
     match (summary.requested, summary.utilization, summary.total) {
         (Some(requested), Some(utilization), Some(total)) => {
-            Some(format!("requested {} = {utilization} × {}{each}", size(requested), size(total)))
+            Some(format!("requested {} GiB = {utilization} × {} GiB{each}", gib(requested), gib(total)))
         }
-        (Some(requested), ..) => Some(format!("requested {}{each}", size(requested))),
+        (Some(requested), ..) => Some(format!("requested {} GiB{each}", gib(requested))),
         _ => None,
     }
 }

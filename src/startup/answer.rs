@@ -52,6 +52,15 @@ pub(super) fn answer(topic: MemoryTopic, line: u64, run: &Run, rebuilt: Result<&
     Some(answer)
 }
 
+/// The answer to the first failure, whatever the cause is called.
+pub(super) fn first(run: &Run, rebuilt: Result<&Rebuilt<'_>, &str>) -> Option<Answer> {
+    let failure = run.failures.iter().find(|failure| !matches!(failure, Failure::OutOfMemory { phase: Phase::Unknown, .. }))?;
+    let mut answer = of_failure(failure, &Case { run, rebuilt: rebuilt.ok() });
+    answer.assumed = rebuilt.map(|rebuilt| rebuilt.assumed.clone()).unwrap_or_default();
+    answer.not_computed = rebuilt.err().map(str::to_owned);
+    Some(answer)
+}
+
 const fn is_about(failure: &Failure, topic: MemoryTopic) -> bool {
     match failure {
         Failure::NothingLeft { .. } | Failure::RequestTooLong { .. } | Failure::TooFewTokens { .. } | Failure::NothingFits { .. } => {

@@ -167,6 +167,13 @@ impl Run {
             || !self.failures.is_empty()
     }
 
+    /// Whether any line shows that this is vLLM.
+    pub fn is_engine(&self) -> bool {
+        let figures =
+            |rank: &Rank| rank.weights.is_some() || rank.available.is_some() || rank.graphs.is_some() || rank.free_at_start.is_some();
+        self.version.is_some() || self.arguments_seen || self.kv_tokens.is_some() || self.ranks.values().any(figures)
+    }
+
     /// Whether it is past its beginning, so that another beginning is another start. Data-parallel engines begin side by side.
     fn has_begun(&self, process: &str) -> bool {
         let sibling = process.contains("DP") && self.ranks.keys().all(|known| known != process) && !self.serving;

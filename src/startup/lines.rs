@@ -341,6 +341,10 @@ fn last_number(text: &str) -> Option<&str> {
 fn phase(run: &Run, key: &str, message: &OutOfMemory) -> Phase {
     let rank = run.ranks.get(key).or_else(|| run.tightest());
     let has = |figure: fn(&Rank) -> bool| rank.is_some_and(figure);
+    // Other programs print torch's message, too, and serve with the same web server.
+    if !run.is_engine() {
+        return Phase::Unknown;
+    }
     let captures = message.in_pools.is_some_and(|pools| pools.bytes > 0);
     if run.serving {
         Phase::Serving
@@ -352,10 +356,8 @@ fn phase(run: &Run, key: &str, message: &OutOfMemory) -> Phase {
         Phase::Allocating
     } else if has(|rank| rank.weights.is_some()) {
         Phase::Profiling
-    } else if run.version.is_some() || run.model().is_some() {
-        Phase::Loading
     } else {
-        Phase::Unknown
+        Phase::Loading
     }
 }
 

@@ -37,8 +37,8 @@ pub(super) struct Prepared {
 
 /// Reads what `options` name.
 pub(super) fn prepare(options: &RequestOptions) -> Result<Prepared, Error> {
-    let request = options.request()?;
     let catalog = catalog(options.rules.as_deref())?;
+    let request = options.request(super::machine::target(options, &catalog)?)?;
     // Names are checked before anything is read from a disk or a hub.
     let (devices, _) = target::devices(&request.target, &catalog).map_err(|error| Error::hinted(&error))?;
     let chosen = release::choose(&request.engine, &devices, &catalog).map_err(|error| Error::hinted(&error))?;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::check::{Diagnosis, Judged};
+use crate::check::{self, Diagnosis, Judged};
 use crate::finding::Severity;
 use crate::report::json::finding::{Evidence, Fix};
 
@@ -26,7 +26,7 @@ pub struct CheckReport {
     pub summary: Summary,
     /// What is wrong, or worth knowing; the primary cause first.
     pub findings: Vec<Finding>,
-    /// Checks that could not look.
+    /// Checks that could not look, or had nothing to look at.
     pub skipped: Vec<Skipped>,
     /// Ids of checks that looked and found nothing wrong.
     pub passed: Vec<String>,
@@ -43,17 +43,21 @@ pub struct Summary {
     pub infos: usize,
     /// Checks that found nothing wrong.
     pub passed: usize,
-    /// Checks that could not look.
+    /// Checks that could not look, or had nothing to look at.
     pub skipped: usize,
+    /// Those of them that could not look.
+    pub unseen: usize,
 }
 
-/// A check that could not look.
+/// A check that could not look, or had nothing to look at.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Skipped {
     /// Its id.
     pub id: String,
     /// Why.
     pub reason: String,
+    /// Whether it should have looked and could not.
+    pub unseen: bool,
 }
 
 /// One thing that is wrong, or worth knowing.
@@ -63,7 +67,7 @@ pub struct Finding {
     pub id: String,
     /// `info`, `warning` or `error`.
     pub severity: &'static str,
-    /// What it is about: `image`, `engine`, `torch`, `driver`, `gpu:ID`, `package:NAME`.
+    /// What it is about: `host`, `gpu:0`, `link:0-1`, `image`, `engine`, `torch`, `driver`, `gpu:ID`, `package:NAME`.
     pub subject: String,
     /// The fact, then the requirement.
     pub message: String,
@@ -71,10 +75,18 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Ids of other findings that follow from this one.
     pub explains: Vec<String>,
+    /// The id of the finding that this one follows from.
+    pub explained_by: Option<String>,
     /// What to do, best first.
     pub fixes: Vec<Fix>,
     /// The command that prints its page.
     pub docs: String,
+}
+
+impl From<&check::Skipped> for Skipped {
+    fn from(skipped: &check::Skipped) -> Self {
+        Self { id: skipped.id.clone(), reason: skipped.reason.clone(), unseen: skipped.unseen }
+    }
 }
 
 impl From<&Judged> for Finding {
@@ -87,6 +99,7 @@ impl From<&Judged> for Finding {
             message: finding.message.clone(),
             evidence: finding.evidence.iter().map(Evidence::from).collect(),
             explains: judged.explains.clone(),
+            explained_by: judged.explained_by.clone(),
             fixes: finding.fixes.iter().map(Fix::from).collect(),
             docs: format!("gpudoctor explain {}", finding.id),
         }
@@ -109,10 +122,11 @@ pub fn render(diagnosis: &Diagnosis, exit_code: u8) -> Result<String, serde_json
             infos: diagnosis.count(Severity::Info),
             passed: diagnosis.passed.len(),
             skipped: diagnosis.skipped.len(),
+            unseen: diagnosis.unseen(),
         },
         findings: diagnosis.findings.iter().map(Finding::from).collect(),
-        skipped: diagnosis.skipped.iter().map(|(id, reason)| Skipped { id: (*id).to_owned(), reason: reason.clone() }).collect(),
-        passed: diagnosis.passed.iter().map(|id| (*id).to_owned()).collect(),
+        skipped: diagnosis.skipped.iter().map(Skipped::from).collect(),
+        passed: diagnosis.passed.clone(),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }

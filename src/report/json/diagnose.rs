@@ -31,6 +31,8 @@ pub struct DiagnoseReport {
     pub wrappers: Vec<Cause>,
     /// The first and the last lines that look like failures, whether or not a cause is known for them.
     pub failures: Vec<Line>,
+    /// What the figures say to a failure of memory that no cause accounts for.
+    pub answer: Option<Answer>,
     /// The last start of an engine: its own figures, beside what a plan predicts.
     pub startup: Option<Startup>,
 }
@@ -175,6 +177,7 @@ pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic, exit_code: u8) -> 
             .collect(),
         wrappers: diagnosis.wrappers.iter().map(Cause::from).collect(),
         failures: diagnosis.outcome.failures.iter().map(Line::from).collect(),
+        answer: arithmetic.other.as_ref().map(Answer::from),
         startup: arithmetic.summary.as_ref().map(Startup::from),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")

@@ -1,14 +1,14 @@
-//! What the checks look at: the environment that counts, its engine and its PyTorch, beside what is known of them.
+//! The environment that counts, its engine and its PyTorch, beside what is known of them.
 
 use crate::capture::{Environment, Image, Package, Setting, TorchBuild};
 use crate::catalog::{Catalog, Gpu, Release, TorchVariant};
-use crate::check::Question;
+use crate::facts::question::Question;
 use crate::finding::Evidence;
 use crate::version::Version;
 
 /// Everything that a check may look at.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct ImageFacts<'a> {
     /// What was read.
     pub image: &'a Image,
     /// What was asked.
@@ -23,6 +23,19 @@ pub struct Facts<'a> {
     pub torch: Option<Torch<'a>>,
     /// The card that the image must run on.
     pub gpu: Option<&'a Gpu>,
+    /// The driver that it must run on.
+    pub driver: Option<TargetDriver>,
+}
+
+/// A driver, and who named it.
+#[derive(Clone, Debug)]
+pub struct TargetDriver {
+    /// Its version, or a branch.
+    pub version: Version,
+    /// `--target-driver`, or where it was read.
+    pub source: String,
+    /// Whether it is the driver of the machine that is examined.
+    pub is_here: bool,
 }
 
 /// An installed engine.
@@ -57,7 +70,7 @@ pub struct Torch<'a> {
     pub variant: Option<&'a TorchVariant>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> ImageFacts<'a> {
     /// The facts of an image, as far as they can be told.
     pub fn new(image: &'a Image, question: &'a Question, catalog: &'a Catalog) -> Self {
         let names: Vec<&str> = match &question.engine {
@@ -72,7 +85,9 @@ impl<'a> Facts<'a> {
         let engine = environment.and_then(installed).map(|(name, package)| engine(name, package, catalog));
         let torch = environment.filter(|environment| has_torch(environment)).map(|environment| torch(environment, catalog));
         let gpu = question.gpu.as_ref().and_then(|name| catalog.gpu(name).ok());
-        Self { image, question, catalog, environment, engine, torch, gpu }
+        let named = |version: &Version| TargetDriver { version: version.clone(), source: "--target-driver".to_owned(), is_here: false };
+        let driver = question.driver.as_ref().map(named);
+        Self { image, question, catalog, environment, engine, torch, gpu, driver }
     }
 
     /// What is examined, in one line.

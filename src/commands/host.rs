@@ -1,0 +1,70 @@
+//! The machine that a command looks at: this one, an image, or one that was recorded.
+
+use std::io::Read;
+use std::path::Path;
+
+use crate::capture::Capture;
+use crate::capture::record::LONGEST;
+use crate::capture::redact;
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::probe::{self, Python, Request};
+use crate::reading::Reading;
+
+/// The capture in a file; `-` is stdin.
+///
+/// # Errors
+/// When the file cannot be read, or is no capture.
+pub fn recorded(path: &Path) -> Result<Capture, Error> {
+    let shown = path.display();
+    let unreadable = |error: std::io::Error| {
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("`{shown}` does not exist"),
+            std::io::ErrorKind::IsADirectory => format!("`{shown}` is a directory"),
+            _ => error.to_string(),
+        };
+        Error::input(message).with_hint("name a file that `gpudoctor capture -o host.json` wrote")
+    };
+    let most = LONGEST as u64 + 1;
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    } else {
+        fs_err::File::open(path).map_err(unreadable)?.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Error::input(format!("`{shown}` is not text; a capture is JSON in UTF-8")))?;
+    Capture::parse(&text).map_err(|error| {
+        let hinted = Error::hinted(&error);
+        Error { message: format!("`{shown}`: {}", hinted.message), ..hinted }
+    })
+}
+
+/// The packages of the image that this program runs in, and nothing of the machine.
+///
+/// # Errors
+/// When `python` names no environment.
+pub fn image(python: Option<&Path>, catalog: &Catalog) -> Result<Capture, Error> {
+    let image = probe::image(python, catalog.libraries()).map_err(|error| Error::hinted(&error))?;
+    Ok(Capture { image: Reading::Known(image), ..Capture::default() })
+}
+
+/// The cards of this machine and who uses them, and little else.
+pub fn cards() -> Capture {
+    probe::capture(&Request::gpus())
+}
+
+/// This machine, without who and where: what `capture` would write.
+///
+/// # Errors
+/// When `python` names no environment.
+pub fn here(python: Option<&Path>, online: bool) -> Result<Capture, Error> {
+    let python = match python {
+        Some(path) => {
+            probe::is_environment(path).map_err(|error| Error::hinted(&error))?;
+            Python::At(path.to_path_buf())
+        }
+        None => Python::InReach,
+    };
+    let capture = probe::capture(&Request { copies: true, python, online, ..Request::all() });
+    redact::redacted(capture, &probe::identifiers()).map_err(|error| Error::internal(format!("no JSON form: {error}")))
+}

@@ -1,0 +1,34 @@
+//! The names that identify this machine and its users, so that they can be taken out of what is sent elsewhere.
+
+use nix::unistd::{User, geteuid, gethostname};
+
+use crate::capture::redact::Identifiers;
+use crate::probe::root::Root;
+
+/// Users below are of the system; those above are of namespaces.
+const FIRST_USER: u32 = 1000;
+const LAST_USER: u32 = 60_000;
+/// Most users that are looked for.
+const MOST: usize = 4096;
+
+/// Those that can be known without asking a network.
+pub fn identifiers() -> Identifiers {
+    let root = Root::new();
+    let variable = |name: &str| std::env::var(name).ok();
+    let own = gethostname().ok().map(|name| name.to_string_lossy().into_owned());
+    let hosts = [own, root.line("/etc/hostname").into_known(), variable("HOSTNAME")].into_iter().flatten();
+    let hosts: Vec<String> = hosts.flat_map(|name| [name.split('.').next().unwrap_or_default().to_owned(), name]).collect();
+    let text = root.text("/etc/passwd").into_known().unwrap_or_default();
+    let listed = text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?.parse::<u32>().ok()?);
+        (FIRST_USER..LAST_USER).contains(&id).then(|| name.to_owned())
+    });
+    let me = User::from_uid(geteuid()).ok().flatten().map(|user| user.name);
+    let named = ["USER", "LOGNAME", "SUDO_USER", "SLURM_JOB_USER"].iter().filter_map(|name| variable(name));
+    let home = variable("HOME").and_then(|home| home.rsplit('/').next().map(str::to_owned));
+    let mut users: Vec<String> = listed.take(MOST).chain(me).chain(named).chain(home).collect();
+    users.sort_unstable();
+    users.dedup();
+    Identifiers { hosts, users }
+}
