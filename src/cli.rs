@@ -10,8 +10,11 @@ use crate::finding::Severity;
 use crate::plan::request::{EngineRequest, GivenSize};
 use crate::version::Version;
 
+pub mod machine;
 pub mod request;
 pub mod values;
+
+pub use machine::{GpusCommand, GpusFormat, PickCommand};
 
 /// Plans vLLM launches with an exact VRAM budget.
 #[derive(Debug, Parser)]
@@ -83,28 +86,6 @@ Exit codes:
   2  usage or bad input
   3  gpudoctor itself failed";
 
-const GPUS_EXAMPLES: &str = "\
-Examples:
-  gpudoctor gpus                                            a table of the cards
-  gpudoctor gpus --watch                                    refreshed in place every two seconds
-
-Exit codes:
-  0  there are cards
-  1  no card is seen
-  2  usage or bad input
-  3  gpudoctor itself failed";
-
-const PICK_EXAMPLES: &str = "\
-Examples:
-  eval \"$(gpudoctor pick --count 2 --free 20g)\"            sets CUDA_VISIBLE_DEVICES for what follows
-  CUDA_VISIBLE_DEVICES=$(gpudoctor pick --bare) python serve.py
-
-Exit codes:
-  0  cards were picked
-  1  not enough cards are free
-  2  usage or bad input
-  3  gpudoctor itself failed";
-
 const CAPTURE_EXAMPLES: &str = "\
 Examples:
   gpudoctor capture > host.json                             for a bug report, or for another machine
@@ -156,14 +137,14 @@ pub enum Command {
     Capture(CaptureCommand),
 
     /// Show the cards: how full, how busy, whose, for how long
-    #[command(after_help = GPUS_EXAMPLES)]
+    #[command(after_help = machine::GPUS_EXAMPLES)]
     Gpus(GpusCommand),
 
     /// Pick free cards, as a variable for the shell
     ///
     /// Prefers cards of one kind that are joined by NVLink, then cards on one NUMA node. Says why not, on stderr, where there
     /// are not enough.
-    #[command(after_help = PICK_EXAMPLES)]
+    #[command(after_help = machine::PICK_EXAMPLES)]
     Pick(PickCommand),
 
     /// Explain a term of the budget or a finding
@@ -277,46 +258,6 @@ pub struct DiagnoseCommand {
     /// The form of the report
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     pub format: Format,
-}
-
-/// `gpus`.
-#[derive(Debug, Args)]
-pub struct GpusCommand {
-    /// Show the machine that this capture was taken on; `-` reads it from stdin
-    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with = "watch")]
-    pub from: Option<PathBuf>,
-
-    /// Look again every few seconds, in place; Ctrl-C ends it
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Output")]
-    pub watch: Option<u64>,
-
-    /// The form of the report
-    #[arg(long, value_enum, default_value_t = GpusFormat::Text, help_heading = "Output", conflicts_with = "watch")]
-    pub format: GpusFormat,
-}
-
-/// `pick`.
-#[derive(Debug, Args)]
-pub struct PickCommand {
-    /// How many cards
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024), help_heading = "Wish")]
-    pub count: u64,
-
-    /// The memory that must be free on each, such as 20g [default: nine tenths of it]
-    #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Wish")]
-    pub free: Option<GivenSize>,
-
-    /// Pick on the machine that this capture was taken on; `-` reads it from stdin
-    #[arg(long, value_name = "FILE", help_heading = "Subject")]
-    pub from: Option<PathBuf>,
-
-    /// Name the cards by UUID instead of number
-    #[arg(long, help_heading = "Output")]
-    pub uuid: bool,
-
-    /// Print the list alone, without the variable
-    #[arg(long, help_heading = "Output")]
-    pub bare: bool,
 }
 
 /// `capture`.
@@ -474,15 +415,6 @@ pub enum Format {
     Markdown,
     /// Workflow annotations of GitHub Actions
     Github,
-}
-
-/// The form of a table of cards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum GpusFormat {
-    /// For people
-    Text,
-    /// The stable contract; docs/schema has its JSON Schema
-    Json,
 }
 
 /// The form of a diagnosis.

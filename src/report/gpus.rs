@@ -82,7 +82,7 @@ fn note(gpu: &Gpu) -> String {
         notes.push(format!("MIG, {} instances", gpu.mig.instances.known().copied().unwrap_or(0)));
     }
     if gpu.asleep.known() == Some(&true) {
-        notes.push("asleep, memory held".to_owned());
+        notes.push("asleep, held".to_owned());
     }
     if notes.is_empty() && pick::free(&Facts { gpus: vec![gpu.clone()], ..Facts::default() }).len() == 1 {
         notes.push("free".to_owned());
