@@ -14,6 +14,7 @@ mod machine;
 pub mod request;
 pub mod values;
 
+use machine::{CAPTURE_EXAMPLES, GPUS_EXAMPLES, PICK_EXAMPLES};
 pub use machine::{CaptureCommand, GpusCommand, GpusFormat, PickCommand};
 
 /// Plans vLLM launches with an exact VRAM budget.
@@ -83,39 +84,6 @@ Examples:
 Exit codes:
   0  nothing failed in the log
   1  a cause was found, or something failed and its cause is not in the log
-  2  usage or bad input
-  3  gpudoctor itself failed";
-
-const CAPTURE_EXAMPLES: &str = "\
-Examples:
-  gpudoctor capture > host.json                             for a bug report, or for another machine
-  gpudoctor capture --peers -o host.json                    also copy between each two GPUs
-  gpudoctor check --from host.json                          judge it anywhere, without a GPU
-
-Exit codes:
-  0  written; what could not be read says so in it
-  2  usage or bad input
-  3  gpudoctor itself failed";
-
-const GPUS_EXAMPLES: &str = "\
-Examples:
-  gpudoctor gpus                                            a table of the cards
-  gpudoctor gpus --watch                                    refreshed in place every two seconds
-
-Exit codes:
-  0  there are cards
-  1  no card is seen
-  2  usage or bad input
-  3  gpudoctor itself failed";
-
-const PICK_EXAMPLES: &str = "\
-Examples:
-  eval \"$(gpudoctor pick --count 2 --free 20g)\"            sets CUDA_VISIBLE_DEVICES for what follows
-  CUDA_VISIBLE_DEVICES=$(gpudoctor pick --bare) python serve.py
-
-Exit codes:
-  0  cards were picked
-  1  not enough cards are free
   2  usage or bad input
   3  gpudoctor itself failed";
 

@@ -1,7 +1,7 @@
 //! Real environments, built from the package index by `tests/environments/build.sh DIR`; run with
 //! `GPUDOCTOR_ENVIRONMENTS=DIR cargo test --test environments -- --ignored --nocapture`.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking; this one shows what it saw")]
 #![expect(clippy::disallowed_methods, reason = "reads the directory that was built, and runs the program")]
 
 #[path = "common/program.rs"]

@@ -7,6 +7,39 @@ use clap::{Args, ValueEnum};
 use super::values;
 use crate::plan::request::GivenSize;
 
+pub(super) const CAPTURE_EXAMPLES: &str = "\
+Examples:
+  gpudoctor capture > host.json                             for a bug report, or for another machine
+  gpudoctor capture --peers -o host.json                    also copy between each two GPUs
+  gpudoctor check --from host.json                          judge it anywhere, without a GPU
+
+Exit codes:
+  0  written; what could not be read says so in it
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+pub(super) const GPUS_EXAMPLES: &str = "\
+Examples:
+  gpudoctor gpus                                            a table of the cards
+  gpudoctor gpus --watch                                    refreshed in place every two seconds
+
+Exit codes:
+  0  there are cards
+  1  no card is seen
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+pub(super) const PICK_EXAMPLES: &str = "\
+Examples:
+  eval \"$(gpudoctor pick --count 2 --free 20g)\"            sets CUDA_VISIBLE_DEVICES for what follows
+  CUDA_VISIBLE_DEVICES=$(gpudoctor pick --bare) python serve.py
+
+Exit codes:
+  0  cards were picked
+  1  not enough cards are free
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
 /// `capture`.
 #[derive(Debug, Args)]
 pub struct CaptureCommand {

@@ -181,7 +181,7 @@ fn finish(gpu: &mut Gpu, bus: Option<&PciDevice>, brand: Option<u32>, capture: &
     }));
     // `nvmlBrandType_t`: 5 GeForce, 6 Titan, 13 GeForce RTX, 16 Titan RTX.
     gpu.geforce = match (brand, gpu.name.known()) {
-        (Some(brand), _) if matches!(brand, 5 | 6 | 13 | 16) => Reading::Known(true),
+        (Some(5 | 6 | 13 | 16), _) => Reading::Known(true),
         (_, Some(name)) => Reading::Known(name.contains("GeForce") || name.contains("TITAN")),
         (Some(_), None) => Reading::Known(false),
         (None, None) => Reading::unreadable("the card's name is not known"),
