@@ -1,7 +1,6 @@
 //! `gpus` and `pick` on recorded machines.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(clippy::disallowed_methods, reason = "reads the recorded machines and runs the program")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "common/program.rs"]
 mod program;
