@@ -20,7 +20,7 @@ struct Secret {
 /// cannot be read without them.
 const SECRETS: [Secret; 13] = [
     // Hugging Face, OpenAI and Anthropic, GitHub, GitLab, AWS, Slack, NVIDIA NGC, Google.
-    Secret { expression: r"\bhf_[A-Za-z0-9]{16,}", mark: MARK },
+    Secret { expression: r"hf_[A-Za-z0-9]{16,}", mark: MARK },
     Secret { expression: r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}", mark: MARK },
     Secret { expression: r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})", mark: MARK },
     Secret { expression: r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", mark: MARK },

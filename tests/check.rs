@@ -295,9 +295,6 @@ fn people_and_workflows_read_the_same() {
 #[test]
 fn a_wrong_command_says_what_is_right() {
     let run = |arguments: &[&str]| program::run(arguments, &[], DEADLINE);
-    let without = run(&["check"]);
-    assert_eq!(without.code, Some(2));
-    assert!(without.stderr.contains("`--image` is needed") && without.stderr.contains("--target-driver"), "{}", without.stderr);
     for (arguments, part) in [
         (["check", "--image", "--python", "/nonexistent"], "does not exist"),
         (["check", "--image", "--python", "/dev/null"], "belongs to no Python environment"),

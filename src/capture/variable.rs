@@ -134,8 +134,8 @@ pub fn shown(name: &str, value: &str) -> String {
         || matches!(name, "DISPLAY" | "MASTER_ADDR" | "RAY_ADDRESS" | "XDG_RUNTIME_DIR");
     match value {
         "" => String::new(),
-        // A switch is no secret, whatever its name says.
-        "0" | "1" | "true" | "false" | "True" | "False" => value.to_owned(),
+        // A switch is no secret, whatever its name says; nor is every host at once.
+        "0" | "1" | "true" | "false" | "True" | "False" | "*" => value.to_owned(),
         _ if secret || private => SET.to_owned(),
         _ => value.chars().take(LONGEST).collect(),
     }
