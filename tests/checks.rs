@@ -1,7 +1,5 @@
 //! Every check that is a rule says of its examples what they promise, reads only facts that exist, and has advice.
 
-#![expect(clippy::panic, reason = "a test fails by panicking")]
-
 use gpudoctor::catalog::{Catalog, CheckRule, CheckSubject, ExampleOutcome};
 use gpudoctor::check::{example_outcome, ids, reads};
 use gpudoctor::facts::vocabulary::words;

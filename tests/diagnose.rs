@@ -1,6 +1,6 @@
 //! Logs to causes: the examples of every rule, healthy logs, logs as carriers deliver them, ranking, and bad input.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::LazyLock;
 

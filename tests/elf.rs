@@ -239,7 +239,7 @@ proptest! {
     #[test]
     fn every_list_of_architectures_is_read_back(entries in prop::collection::vec((1..=2_u16, 35..130_u32), 1..40)) {
         let entries: Vec<_> = entries.iter().map(|(kind, sm)| (*kind, *sm, PLAIN)).collect();
-        let targets = open(&Library::new("libany.so").kernels(&[entries.clone()])).targets().expect("targets");
+        let targets = open(&Library::new("libany.so").kernels(std::slice::from_ref(&entries))).targets().expect("targets");
         prop_assert_eq!(targets.iter().map(|target| target.entries as usize).sum::<usize>(), entries.len());
         for (kind, sm, _) in entries {
             let kind = if kind == 1 { CodeKind::Ptx } else { CodeKind::Cubin };

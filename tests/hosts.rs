@@ -3,7 +3,6 @@
 //! `SNAPSHOTS=overwrite cargo test --test hosts` writes what it says now; read the difference before committing it.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-#![expect(clippy::disallowed_methods, reason = "reads the recorded machines and runs the program")]
 
 #[path = "common/program.rs"]
 mod program;

@@ -1,6 +1,6 @@
 //! What is read of a machine's files, on staged trees; and that a capture tells nobody who and where.
 
-#![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a test fails by panicking, and lays out machines")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking, and lays out machines")]
 
 #[path = "common/program.rs"]
 mod program;

@@ -62,7 +62,7 @@ fn prefixes_and_escapes() {
     let journal = serde_json::json!({ "MESSAGE": TEXT, "SYSLOG_IDENTIFIER": "vllm", "_PID": "7" });
     for line in [
         format!("\u{1b}[31m{TEXT}\u{1b}[0m"),
-        format!("ERROR 显存 the \u{1b}[1mdisk\u{1b}[0m of the test is full"),
+        "ERROR 显存 the \u{1b}[1mdisk\u{1b}[0m of the test is full".to_owned(),
         format!("Loading:  10%|█   | 1/9 [00:01<00:09]\rLoading:  20%|██  | 2/9 [00:02<00:07]\r{TEXT}"),
         format!("vllm-1  | {TEXT}"),
         format!("vllm-1  | \u{1b}[36m(EngineCore_DP0 pid=68)\u{1b}[0m {TEXT}"),
