@@ -55,11 +55,16 @@ pub(super) fn read(capture: &Capture, image: &ImageFacts<'_>) -> Cuda {
         let behind = taken.filter(|taken| taken.path == path).and_then(|taken| taken.real_path.known().cloned());
         behind.unwrap_or(path)
     });
+    let loaded: Option<Version> = capture.files.get("/sys/module/nvidia/version").and_then(|text| text.known()).and_then(|text| text.trim().parse().ok());
     let driver = min_driver(image);
     let compiler = capture.libraries.get("libnvidia-ptxjitcompiler.so.1");
     let mut cuda = Cuda {
         stub: library.clone().map(|path| path.contains("/stubs/") || taken.is_some_and(|taken| taken.stub)),
-        compat: library.clone().map(|path| path.contains("/compat") || taken.is_some_and(|taken| taken.compat_note.known().is_some())),
+        // The driver's own library has the note, too: it is another version that makes a forward-compatibility library.
+        compat: library.clone().map(|path| {
+            let other = real.known().and_then(|real| library_version(real)).is_some_and(|version| loaded.as_ref() != Some(&version));
+            path.contains("/compat") || other && taken.is_some_and(|taken| taken.compat_note.known().is_some())
+        }),
         library_version: real.and_then(|path| Reading::from(library_version(&path))),
         library,
         driver_branch: driver.clone().map(|driver| driver.major()),

@@ -1,0 +1,171 @@
+// The device subset that the probe kernels use, for a host compiler: what primitives.cuh includes with -DEMULATED.
+//
+// A CUDA thread is a fiber; barriers and warp collectives are where fibers meet. Everything that real hardware leaves open is
+// chosen badly on purpose: threads and blocks run in a random order, an asynchronous copy lands as late as its wait allows,
+// shared memory starts as NaN. Accesses to shared memory are checked for bounds and alignment, as cp.async sources are.
+// Not emulated: the text of the inline assembly (ptxas reads that), weak memory ordering between blocks, time.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "fibers.h"
+
+#ifndef EMULATED_ARCH
+#define EMULATED_ARCH 800
+#endif
+#define ARCH EMULATED_ARCH
+#define DEVICE inline
+#define KERNEL(threads, blocks_per_sm) extern "C" void
+#define DYNAMIC_SHARED(name) unsigned char* name = emulator::shared_memory()
+#define SHARED static // one block runs at a time
+#define threadIdx (emulator::thread_position())
+#define blockIdx (emulator::block_position())
+#define gridDim (emulator::grid_size())
+#define blockDim (emulator::block_size())
+
+struct uint2 { u32 x, y; };
+struct uint4 { u32 x, y, z, w; };
+struct float2 { float x, y; };
+struct float4 { float x, y, z, w; };
+DEVICE uint4 make_uint4(u32 x, u32 y, u32 z, u32 w) { return {x, y, z, w}; }
+DEVICE float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+
+template <typename To, typename From> DEVICE To same_bits(From from) {
+  static_assert(sizeof(To) == sizeof(From), "of one size");
+  To to;
+  memcpy(&to, &from, sizeof to);
+  return to;
+}
+template <typename T> DEVICE T load(const void* from) {
+  T value;
+  memcpy(&value, from, sizeof value);
+  return value;
+}
+
+// ---- threads, warps, blocks ----------------------------------------------------------------------------------------------------
+DEVICE int thread_index() { return (int)emulator::thread_position().x; }
+DEVICE void __syncthreads() { emulator::meet_block(); }
+DEVICE void __syncwarp() {
+  const u32 nothing = 0;
+  emulator::meet_warp(&nothing, 1);
+}
+DEVICE void __threadfence() {}
+DEVICE void allow_next_kernel() {}
+DEVICE void wait_for_previous_kernel() {}
+template <typename T> DEVICE T from_lane(T value, int lane) {
+  const u32 word = same_bits<u32>(value);
+  return same_bits<T>(emulator::meet_warp(&word, 1)[lane]);
+}
+template <typename T> DEVICE T __shfl_sync(u32, T value, int lane) { return from_lane(value, lane & 31); }
+template <typename T> DEVICE T __shfl_xor_sync(u32, T value, int mask) { return from_lane(value, emulator::lane() ^ mask); }
+template <typename T> DEVICE T __shfl_up_sync(u32, T value, int by) {
+  const int lane = emulator::lane();
+  return from_lane(value, lane >= by ? lane - by : lane);
+}
+// 64-bit values go as two words.
+DEVICE long long __shfl_sync(u32 mask, long long value, int lane) {
+  const u64 bits = (u64)value;
+  const u64 low = __shfl_sync(mask, (u32)bits, lane), high = __shfl_sync(mask, (u32)(bits >> 32), lane);
+  return (long long)(low | high << 32);
+}
+DEVICE u32 __ballot_sync(u32, bool value) {
+  const u32 word = value;
+  const u32* all = emulator::meet_warp(&word, 1);
+  u32 ballot = 0;
+  for (int i = 0; i < 32; i++) ballot |= (u32)(all[i] != 0) << i;
+  return ballot;
+}
+DEVICE bool __any_sync(u32 mask, bool value) { return __ballot_sync(mask, value) != 0; }
+DEVICE int __ffs(int x) { return __builtin_ffs(x); }
+DEVICE int atomicAdd(int* p, int v) { const int old = *p; *p += v; return old; }
+DEVICE u32 atomicAdd(u32* p, u32 v) { const u32 old = *p; *p += v; return old; }
+
+// ---- memory ----------------------------------------------------------------------------------------------------------------------
+DEVICE u32 shared_address(const void* p) { return (u32)((const unsigned char*)p - emulator::shared_memory()); }
+DEVICE void copy_async_16(u32 shared, const void* global, u32 bytes) { emulator::copy_async(shared, global, bytes); }
+DEVICE void copy_async_16(u32 shared, const void* global) { emulator::copy_async(shared, global, 16); }
+DEVICE void copy_async_commit() { emulator::commit_copies(); }
+template <int PENDING> DEVICE void copy_async_wait() { emulator::wait_for_copies(PENDING); }
+DEVICE uint4 load_shared_16(u32 a) { return load<uint4>(emulator::shared(a, 16)); }
+DEVICE uint2 load_shared_8(u32 a) { return load<uint2>(emulator::shared(a, 8)); }
+DEVICE uint4 load_streaming(const void* p) { return load<uint4>(p); }
+DEVICE void store_streaming(void* p, uint4 v) { memcpy(p, &v, sizeof v); }
+DEVICE float load_from_l2(const float* p) { return *p; }
+DEVICE float2 load_from_l2_8(const void* p) { return load<float2>(p); }
+DEVICE float4 load_from_l2_16(const void* p) { return load<float4>(p); }
+DEVICE u32 load_uncached(const u32* p) { return *p; }
+DEVICE int load_index(const int* p) { return *p; }
+
+// ---- arithmetic ------------------------------------------------------------------------------------------------------------------
+DEVICE u32 and_or(u32 a, u32 mask, u32 bits) { return (a & mask) | bits; }
+DEVICE float exp2_approximate(float x) { return exp2f(x); }
+DEVICE float as_float(u32 x) { return same_bits<float>(x); }
+DEVICE u32 as_bits(float x) { return same_bits<u32>(x); }
+DEVICE float f16_to_f32(u16 h) { return emulator::f16_value(h); }
+DEVICE u16 f32_to_f16(float f) { return same_bits<u16>((_Float16)f); }
+DEVICE u16 f32_to_bf16(float f) { // to nearest, ties to even
+  const u32 x = as_bits(f);
+  return std::isnan(f) ? 0x7fff : (u16)((x + 0x7fffu + ((x >> 16) & 1)) >> 16);
+}
+DEVICE u32 low_halves(u32 a, u32 b) { return (a & 0xffffu) | b << 16; }
+DEVICE u32 high_halves(u32 a, u32 b) { return a >> 16 | (b & 0xffff0000u); }
+DEVICE u32 pack_f16x2(float lo, float hi) { return (u32)f32_to_f16(lo) | (u32)f32_to_f16(hi) << 16; }
+DEVICE u32 pack_bf16x2(float lo, float hi) { return (u32)f32_to_bf16(lo) | (u32)f32_to_bf16(hi) << 16; }
+DEVICE u32 sub_f16x2(u32 a, u32 b) {
+  return pack_f16x2(f16_to_f32((u16)a) - f16_to_f32((u16)b), f16_to_f32((u16)(a >> 16)) - f16_to_f32((u16)(b >> 16)));
+}
+DEVICE u32 fma_bf16x2(u32 a, u32 b, u32 c) {
+  auto half = [](u32 x, int high) { return as_float(high ? x & 0xffff0000u : x << 16); };
+  return pack_bf16x2(fmaf(half(a, 0), half(b, 0), half(c, 0)), fmaf(half(a, 1), half(b, 1), half(c, 1)));
+}
+
+// ---- tensor cores ------------------------------------------------------------------------------------------------------------------
+struct F16 {};
+struct BF16 {};
+template <typename T> float value_of(u32 half);
+template <> inline float value_of<F16>(u32 half) { return f16_to_f32((u16)half); }
+template <> inline float value_of<BF16>(u32 half) { return as_float(half << 16); }
+
+// mma.m16n8k16 with the fragment layouts of the PTX ISA. The last lane to arrive computes for all.
+template <typename T> void multiply_warp(const u32* in, u32* out) {
+  float a[16][16], b[16][8];
+  for (int lane = 0; lane < 32; lane++) {
+    const u32* own = in + lane * 10;
+    for (int i = 0; i < 4; i++)
+      for (int e = 0; e < 2; e++) a[lane / 4 + (i & 1) * 8][(lane % 4) * 2 + e + (i >> 1) * 8] = value_of<T>(own[i] >> (16 * e) & 0xffffu);
+    for (int i = 0; i < 2; i++)
+      for (int e = 0; e < 2; e++) b[(lane % 4) * 2 + e + i * 8][lane / 4] = value_of<T>(own[4 + i] >> (16 * e) & 0xffffu);
+  }
+  for (int lane = 0; lane < 32; lane++)
+    for (int e = 0; e < 4; e++) {
+      const int row = lane / 4 + (e >> 1) * 8, column = (lane % 4) * 2 + (e & 1);
+      float sum = as_float(in[lane * 10 + 6 + e]);
+      for (int k = 0; k < 16; k++) sum += a[row][k] * b[k][column];
+      out[lane * 4 + e] = as_bits(sum);
+    }
+}
+template <typename T> DEVICE void multiply_accumulate(float* c, const u32* a, u32 b0, u32 b1) {
+  const u32 own[10] = {a[0], a[1], a[2], a[3], b0, b1, as_bits(c[0]), as_bits(c[1]), as_bits(c[2]), as_bits(c[3])};
+  const u32* all = emulator::meet_warp(own, 10, multiply_warp<T>, 4);
+  for (int e = 0; e < 4; e++) c[e] = as_float(all[emulator::lane() * 4 + e]);
+}
+
+// ldmatrix .x4: lane 8m + i gives the address of row i of matrix m.
+template <bool TRANSPOSED> void load_matrices_of_warp(const u32* addresses, u32* out) {
+  for (int lane = 0; lane < 32; lane++)
+    for (int m = 0; m < 4; m++) {
+      u32 word = 0;
+      for (int e = 0; e < 2; e++) {
+        const int row = TRANSPOSED ? (lane % 4) * 2 + e : lane / 4, column = TRANSPOSED ? lane / 4 : (lane % 4) * 2 + e;
+        word |= (u32)load<u16>(emulator::shared(addresses[m * 8 + row], 16) + column * 2) << (16 * e);
+      }
+      out[lane * 4 + m] = word;
+    }
+}
+DEVICE void load_matrices(u32* m, u32 shared) {
+  memcpy(m, emulator::meet_warp(&shared, 1, load_matrices_of_warp<false>, 4) + emulator::lane() * 4, 16);
+}
+DEVICE void load_matrices_transposed(u32* m, u32 shared) {
+  memcpy(m, emulator::meet_warp(&shared, 1, load_matrices_of_warp<true>, 4) + emulator::lane() * 4, 16);
+}

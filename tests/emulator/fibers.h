@@ -1,0 +1,43 @@
+// Runs a grid of CUDA threads on one thread of the host: every CUDA thread is a fiber.
+#pragma once
+#include <cstddef>
+#include <functional>
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+namespace emulator {
+struct Position { unsigned x, y, z; };
+
+// Runs `body` once for every thread of the grid, blocks one after another. `shared` bytes of dynamic shared memory.
+void run_grid(Position grid, Position block, size_t shared, const std::function<void()>& body);
+
+// ---- for the thread that runs
+Position thread_position();
+Position block_position();
+Position grid_size();
+Position block_size();
+int lane();
+
+// Waits for all living threads of the block.
+void meet_block();
+// What the last lane to arrive makes of the words of all.
+typedef void (*Combine)(const u32* all, u32* result);
+// Every lane of the warp brings `count` words. Returns those of all lanes, lane by lane, or what `combine` made of them
+// (`results` words a lane). Valid until the warp has met twice more.
+const u32* meet_warp(const u32* own, int count, Combine combine = nullptr, int results = 0);
+
+// ---- shared memory and asynchronous copies into it
+unsigned char* shared_memory();
+// The `size` bytes at shared address `at`. Ends the process if they are out of bounds or not aligned to their size.
+unsigned char* shared(u32 at, u32 size);
+// 16 bytes to shared address `to`: `bytes` of `from`, then zeros. Before 8.0 at once, else when a wait makes it land.
+void copy_async(u32 to, const void* from, u32 bytes);
+void commit_copies();
+void wait_for_copies(int pending);
+
+// The value of a 16-bit float, from a table.
+float f16_value(u16 bits);
+} // namespace emulator

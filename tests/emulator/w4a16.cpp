@@ -1,0 +1,13 @@
+#include "w4a16.cu"
+
+#include "kernels.h"
+
+ADD_KERNEL(w4a16_f16_m8);
+ADD_KERNEL(w4a16_f16_m16);
+ADD_KERNEL(w4a16_f16_m32);
+#if EMULATED_ARCH >= 800
+ADD_KERNEL(w4a16_bf16_m8);
+ADD_KERNEL(w4a16_bf16_m8_narrow);
+ADD_KERNEL(w4a16_bf16_m16);
+ADD_KERNEL(w4a16_bf16_m32);
+#endif
