@@ -42,8 +42,8 @@ pub fn reads(rule: &CheckRule) -> Vec<String> {
     let Ok(expression) = environment.compile_expression(&rule.when) else { return Vec::new() };
     let mut reads: Vec<String> = expression.undeclared_variables(true).into_iter().collect();
     reads.retain(|path| !crate::expression::CONSTANTS.contains(&path.as_str()));
-    // In the order in which they are written, so that evidence reads as the rule does.
-    reads.sort_by_key(|path| rule.when.find(path.as_str()).unwrap_or(usize::MAX));
+    // In the order in which they are written, so that evidence reads as the rule does; of two that begin alike, the longer first.
+    reads.sort_by_key(|path| (rule.when.find(path.as_str()).unwrap_or(usize::MAX), std::cmp::Reverse(path.len()), path.clone()));
     reads
 }
 

@@ -55,7 +55,8 @@ pub(super) fn read(capture: &Capture, image: &ImageFacts<'_>) -> Cuda {
         let behind = taken.filter(|taken| taken.path == path).and_then(|taken| taken.real_path.known().cloned());
         behind.unwrap_or(path)
     });
-    let loaded: Option<Version> = capture.files.get("/sys/module/nvidia/version").and_then(|text| text.known()).and_then(|text| text.trim().parse().ok());
+    let loaded: Option<Version> =
+        capture.files.get("/sys/module/nvidia/version").and_then(|text| text.known()).and_then(|text| text.trim().parse().ok());
     let driver = min_driver(image);
     let compiler = capture.libraries.get("libnvidia-ptxjitcompiler.so.1");
     let mut cuda = Cuda {
