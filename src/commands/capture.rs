@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use crate::capture::redact;
 use crate::cli::CaptureCommand;
-use crate::commands::output;
+use crate::commands::{host, output};
 use crate::error::{EXIT_GOOD, Error};
-use crate::probe::{self, Python, Request};
+use crate::probe::{self, Request};
 use crate::write;
 
 /// Runs `gpudoctor capture`.
@@ -14,21 +13,16 @@ use crate::write;
 /// # Errors
 /// When `--python` names no environment, or when the file cannot be written.
 pub fn run(command: &CaptureCommand) -> Result<u8, Error> {
-    let python = match &command.python {
-        Some(path) => {
-            probe::is_environment(path).map_err(|error| Error::hinted(&error))?;
-            Python::At(path.clone())
-        }
-        None => Python::InReach,
-    };
     let deadline = Duration::from_secs(command.timeout);
-    let capture = probe::capture(&Request { copies: command.peers, online: command.online, python, deadline, ..Request::all() });
-    let internal = |error: serde_json::Error| Error::internal(format!("no JSON form: {error}"));
-    let capture = match command.include_identifiers {
-        true => capture,
-        false => redact::redacted(capture, &probe::identifiers()).map_err(internal)?,
-    };
-    let text = capture.to_text().map_err(internal)?;
+    let capture = probe::capture(&Request {
+        copies: command.peers,
+        online: command.online,
+        python: host::environment(command.python.as_deref())?,
+        deadline,
+        ..Request::all()
+    });
+    let capture = if command.include_identifiers { capture } else { host::without_identifiers(capture)? };
+    let text = capture.to_text().map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
     match &command.output {
         Some(path) => write::replace(path, &text).map_err(|error| Error::hinted(&error))?,
         None => output::print(&text)?,

@@ -58,13 +58,23 @@ pub fn cards() -> Capture {
 /// # Errors
 /// When `python` names no environment.
 pub fn here(python: Option<&Path>, online: bool) -> Result<Capture, Error> {
-    let python = match python {
-        Some(path) => {
-            probe::is_environment(path).map_err(|error| Error::hinted(&error))?;
-            Python::At(path.to_path_buf())
-        }
-        None => Python::InReach,
-    };
-    let capture = probe::capture(&Request { copies: true, python, online, ..Request::all() });
+    without_identifiers(probe::capture(&Request { copies: true, python: environment(python)?, online, ..Request::all() }))
+}
+
+/// The environment at `python`, or those in reach.
+///
+/// # Errors
+/// When `python` names no environment.
+pub fn environment(python: Option<&Path>) -> Result<Python, Error> {
+    let Some(path) = python else { return Ok(Python::InReach) };
+    probe::is_environment(path).map_err(|error| Error::hinted(&error))?;
+    Ok(Python::At(path.to_path_buf()))
+}
+
+/// `capture` without names, serial numbers and addresses of this machine.
+///
+/// # Errors
+/// When gpudoctor itself fails.
+pub fn without_identifiers(capture: Capture) -> Result<Capture, Error> {
     redact::redacted(capture, &probe::identifiers()).map_err(|error| Error::internal(format!("no JSON form: {error}")))
 }

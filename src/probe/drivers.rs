@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::capture::place::{FoundBy, Library};
 use crate::elf::Elf;
 use crate::elf::note::ForwardCompatibility;
-use crate::probe::loader::Cache;
+use crate::probe::loader::{Cache, SYSTEM};
 use crate::probe::root::{Root, file_name, not_read};
 use crate::reading::Reading;
 use crate::units::Bytes;
@@ -23,18 +23,6 @@ const NAMES: [&str; 9] = [
     "libnvidia-ml.so.1",
     "libnvidia-ptxjitcompiler.so.1",
     "libnvrtc.so.12",
-];
-
-/// Folders that the loader always searches.
-const DEFAULT: [&str; 8] = [
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib/aarch64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
 ];
 
 /// Folders where a driver or a copy of one also lies, whether the loader looks there or not.
@@ -69,7 +57,7 @@ fn files(root: &Root, cache: &Cache, name: &str) -> Vec<Library> {
     let folders = search.split([':', ';']).filter(|folder| folder.starts_with('/'));
     let in_path = folders.map(|folder| (Path::new(folder).join(name), FoundBy::LibraryPath));
     let cached = cache.places(name).map(|path| (path.to_path_buf(), FoundBy::Cache));
-    let default = DEFAULT.iter().map(|folder| (Path::new(folder).join(name), FoundBy::Default));
+    let default = SYSTEM.iter().map(|folder| (Path::new(folder).join(name), FoundBy::Default));
     let elsewhere = ELSEWHERE.iter().flat_map(|folder| root.expand(folder));
     let elsewhere = elsewhere.map(|folder| (Path::new(&folder).join(name), FoundBy::NotSearched));
     let mut seen = Vec::new();

@@ -20,7 +20,7 @@ const MOST: usize = 768;
 /// Most directories of one search path.
 const MOST_FOLDERS: usize = 64;
 /// Directories of the system, in the loader's order.
-const SYSTEM: [&str; 8] = [
+pub(super) const SYSTEM: [&str; 8] = [
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
     "/lib/aarch64-linux-gnu",
