@@ -10,10 +10,13 @@ use crate::finding::Severity;
 use crate::plan::request::{EngineRequest, GivenSize};
 use crate::version::Version;
 
+mod bench;
 mod machine;
 pub mod request;
 pub mod values;
 
+use bench::BENCH_EXAMPLES;
+pub use bench::{BenchCommand, BenchFormat};
 use machine::{CAPTURE_EXAMPLES, GPUS_EXAMPLES, PICK_EXAMPLES};
 pub use machine::{CaptureCommand, GpusCommand, GpusFormat, PickCommand};
 
@@ -117,6 +120,13 @@ pub enum Command {
     /// cause instead of the loudest line, with the fixes that fit.
     #[command(after_help = DIAGNOSE_EXAMPLES)]
     Diagnose(Box<DiagnoseCommand>),
+
+    /// Measure what serving will get from this machine's GPUs
+    ///
+    /// Runs kernels like those of an engine on each GPU, checks every result against a reference in 64-bit floats on fresh
+    /// random data, and compares the rates with what the card should reach. Needs the NVIDIA driver and nothing else.
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(Box<BenchCommand>),
 
     /// Write down what this machine says of itself
     ///

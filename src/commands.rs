@@ -7,8 +7,9 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::error::{EXIT_GOOD, ErrorKind};
-use crate::probe;
+use crate::{bench as measure, probe};
 
+pub mod bench;
 pub mod capture;
 pub mod check;
 pub mod complete;
@@ -30,9 +31,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(arguments: Vec<OsString>) -> u8 {
-    // A probe is started by gpudoctor itself: its words are no part of the command line.
-    if let Some((_, words)) = arguments.split_at_checked(2).filter(|(program, _)| program.get(1).is_some_and(|word| word == probe::WORD)) {
-        return if probe::section::run(words) { EXIT_GOOD } else { ErrorKind::Usage.exit_code() };
+    // A probe and a measuring process are started by gpudoctor itself: their words are no part of the command line.
+    if let [_, word, words @ ..] = arguments.as_slice() {
+        let understood = match word.to_str() {
+            Some(probe::WORD) => Some(probe::section::run(words)),
+            Some(measure::WORD) => Some(measure::child::run(words)),
+            _ => None,
+        };
+        if let Some(understood) = understood {
+            return if understood { EXIT_GOOD } else { ErrorKind::Usage.exit_code() };
+        }
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -42,6 +50,7 @@ fn dispatch(arguments: Vec<OsString>) -> u8 {
     let done = match &cli.command {
         Command::Plan(command) => plan::run(command),
         Command::Check(command) => check::run(command),
+        Command::Bench(command) => bench::run(command),
         Command::Diagnose(command) => diagnose::run(command),
         Command::Capture(command) => capture::run(command),
         Command::Gpus(command) => gpus::run(command),

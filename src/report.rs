@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::render::ArtifactKind;
 
+pub mod bench;
 pub mod check;
 pub mod command;
 pub mod diagnose;

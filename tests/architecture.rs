@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "elf",
     "expression",
     "advice",
+    "measurement",
     "capture",
     "model",
     "engine",
@@ -79,7 +80,7 @@ fn pure_modules_do_nothing_but_compute() {
 
 #[test]
 fn every_module_is_either_pure_or_known_for_its_effects() {
-    let effectful = ["fetch", "probe", "write", "error", "cli", "commands"];
+    let effectful = ["fetch", "probe", "bench", "write", "error", "cli", "commands"];
     for module in modules() {
         assert!(PURE.contains(&module.as_str()) || effectful.contains(&module.as_str()), "`{module}` is in neither list");
     }

@@ -44,6 +44,12 @@ fn the_schema_of_the_check_is_current() {
 }
 
 #[test]
+fn the_schema_of_the_bench_is_current() {
+    let schema = serde_json::to_string_pretty(&gpudoctor::report::json::bench::schema()).unwrap();
+    assert_current("docs/schema/bench.json", &format!("{schema}\n"));
+}
+
+#[test]
 fn the_schema_of_the_diagnosis_is_current() {
     let schema = serde_json::to_string_pretty(&gpudoctor::report::json::diagnose::schema()).unwrap();
     assert_current("docs/schema/diagnose.json", &format!("{schema}\n"));

@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod file;
 mod flag;
+mod floor;
 mod gpu;
 mod libraries;
 pub mod literal;
@@ -50,6 +51,7 @@ pub use device::{CudaTotalRule, Device, Devices, GenericRule, VgpuRule};
 pub use engine::Engine;
 pub use error::{CatalogError, Unknown};
 pub use flag::{Flag, FlagSpan, FlagStatus, FlagType};
+pub use floor::{Floor, FloorOf, Floors, PcieGeneration};
 pub use gpu::{Architecture, Gpu, GpuMemory, Links, MemoryConfidence, PeerAccess, PriceRange, Throughput, ThroughputConfidence};
 pub use libraries::{DriverLibraries, ExtensionPackages, KernelModules, Libraries, LibraryFamily, OpenedLibraries, WatchedModules};
 pub use memory_rule::{
@@ -87,6 +89,7 @@ pub struct Catalog {
     xids: OnceLock<Xids>,
     checks: OnceLock<Vec<CheckRule>>,
     roots: OnceLock<Vec<Root>>,
+    floors: OnceLock<Floors>,
     causes: OnceLock<Vec<Cause>>,
     signs: OnceLock<Signs>,
     engines: Vec<Engine>,
@@ -135,6 +138,7 @@ impl Catalog {
             xids: OnceLock::new(),
             checks: OnceLock::new(),
             roots: OnceLock::new(),
+            floors: OnceLock::new(),
             causes: OnceLock::new(),
             signs: OnceLock::new(),
             engines,
@@ -194,6 +198,16 @@ impl Catalog {
                 overlay::merge_quantizations(&mut all, decoded);
             }
             all
+        })
+    }
+
+    /// What GPUs have to reach when they are measured.
+    pub fn floors(&self) -> &Floors {
+        self.floors.get_or_init(|| {
+            self.folded(&Place::Floors, |all: &mut Floors, more| {
+                all.floor.extend(more.floor);
+                all.pcie.extend(more.pcie);
+            })
         })
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// The layout, as an error message shows it.
 pub(super) const LAYOUT: &str = "gpus/*.toml, models/*.toml, attention/*.toml, engines/<engine>/{releases,flags,quirks,memory,constants,quantization}.toml, \
-                                 cuda.toml, torch.toml, devices.toml, libraries.toml, quantizations.toml, roots.toml, signs.toml, xids.toml, checks/*.toml, \
+                                 cuda.toml, torch.toml, devices.toml, libraries.toml, quantizations.toml, bench.toml, roots.toml, signs.toml, xids.toml, checks/*.toml, \
                                  causes/*.toml, advice/*.toml";
 
 /// What a rule file holds, told by its path.
@@ -23,6 +23,7 @@ pub(super) enum Place {
     Check,
     Roots,
     Signs,
+    Floors,
     Cause,
     Advice,
     Engine { name: String, part: EnginePart },
@@ -74,6 +75,7 @@ impl Place {
             (_, "signs") => Some(Self::Signs),
             (_, "xids") => Some(Self::Xids),
             (_, "roots") => Some(Self::Roots),
+            (_, "bench") => Some(Self::Floors),
             _ => None,
         }
     }

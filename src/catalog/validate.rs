@@ -12,6 +12,7 @@ use super::device::Devices;
 use super::engine::Engine;
 use super::error::CatalogError;
 use super::file::RuleFile;
+use super::floor::Floors;
 use super::gpu::Gpu;
 use super::libraries::Libraries;
 use super::model::{ModelFile, SizeFile};
@@ -40,6 +41,7 @@ pub(super) fn decodes(file: &RuleFile) -> Result<(), CatalogError> {
         Place::Check => file.decode::<CheckRule>().map(drop),
         Place::Roots => file.decode::<RootFile>().map(drop),
         Place::Signs => file.decode::<Signs>()?.check().map_err(|problem| file.refuse(&problem)),
+        Place::Floors => file.decode::<Floors>().map(drop),
         Place::Cause => {
             let cause = Cause { origin: file.origin.clone(), ..file.decode::<Cause>()? };
             cause.check().map_err(|problem| file.refuse(&problem))
@@ -54,6 +56,11 @@ pub(super) fn all(catalog: &Catalog) -> Vec<CatalogError> {
     let mut problems: Vec<CatalogError> = RuleFile::builtin().filter_map(Result::err).collect();
     problems.extend(catalog.files.iter().filter_map(|file| decodes(file).err()));
     gpus(catalog, &mut problems);
+    for floor in &catalog.floors().floor {
+        if let Some(id) = floor.gpu.as_ref().filter(|id| !catalog.gpus().iter().any(|gpu| gpu.id == **id)) {
+            problems.push(problem(&Origin::Builtin("bench.toml"), &floor.kernel, format!("no GPU has the id `{id}`")));
+        }
+    }
     models(catalog, &mut problems);
     causes(catalog, &mut problems);
     catalog.engines().iter().for_each(|engine| self::engine(catalog, engine, &mut problems));

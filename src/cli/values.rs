@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::engine::arguments::{Argument, Arguments, Place};
 use crate::error::nearest;
+use crate::measurement::Family;
 use crate::plan::request::{EngineRequest, GivenSize};
 use crate::units::Bytes;
 use crate::version::Version;
@@ -119,6 +120,14 @@ fn is_variable_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A family of measurements.
+pub fn family(text: &str) -> Result<Family, String> {
+    Family::named(text).ok_or_else(|| {
+        let names: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
+        format!("nothing of that name is measured; there are {}", names.join(", "))
+    })
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub static TERMS: [Page; 7] = pages!["": "weights", "kv_cache", "activation_peak
 pub static STARTUP: [Page; 2] = pages!["startup/": "rest", "measured"];
 
 /// The findings, by id.
-pub static FINDINGS: [Page; 65] = pages!["findings/":
+pub static FINDINGS: [Page; 70] = pages!["findings/":
     "api-key-short",
     "asked-but-unseen",
     "base-environment-used",
@@ -70,6 +70,10 @@ pub static FINDINGS: [Page; 65] = pages!["findings/":
     "flag-unknown",
     "flag-without-effect",
     "glibc-too-old",
+    "gpu-kernels-not-compiled",
+    "gpu-measurement-failed",
+    "gpu-result-wrong",
+    "gpu-slow",
     "heads-not-divisible",
     "import-fails",
     "library-lacks-symbols",
@@ -84,6 +88,7 @@ pub static FINDINGS: [Page; 65] = pages!["findings/":
     "more-ranks-than-gpus",
     "no-kernels-for-gpu",
     "nothing-to-check",
+    "peer-copy-damaged",
     "python-version-unsupported",
     "quantization-deprecated",
     "quantization-forces-slow-kernel",

@@ -48,15 +48,8 @@ fn skipped(diagnosis: &Diagnosis, unseen: bool, title: &str, width: usize) -> Op
 fn block(group: &[Judged], primary: Option<&String>, width: usize) -> String {
     let Some(judged) = group.first() else { return String::new() };
     let finding = &judged.finding;
-    let mark = match finding.severity {
-        Severity::Error => "✗",
-        Severity::Warning => "!",
-        Severity::Info => "·",
-    };
     let note = if primary == Some(&finding.id) { "primary cause" } else { finding.severity.name() };
-    let id = format!("{mark} {}", finding.id);
-    let gap = width.saturating_sub(columns(&id) + columns(note)).max(2);
-    let mut lines = vec![format!("{}{}{}", style::severity(finding.severity, &id), " ".repeat(gap), style::quiet(note))];
+    let mut lines = vec![headline(finding, note, width)];
     lines.extend(group.iter().map(|judged| message(&judged.finding, width)));
     if let Some(cause) = &judged.explained_by {
         lines.push(wrap(cause, "    follows from: ", "      ", width));
@@ -68,6 +61,26 @@ fn block(group: &[Judged], primary: Option<&String>, width: usize) -> String {
     }
     lines.extend(fixes(&finding.fixes, width));
     lines.join("\n")
+}
+
+/// A finding by itself, with its evidence and its fixes.
+pub(super) fn alone(finding: &Finding, width: usize) -> String {
+    let mut lines = vec![headline(finding, finding.severity.name(), width), message(finding, width)];
+    lines.extend(evidence(&finding.evidence, width));
+    lines.extend(fixes(&finding.fixes, width));
+    lines.join("\n")
+}
+
+/// The id, and at the end of the line what it is.
+fn headline(finding: &Finding, note: &str, width: usize) -> String {
+    let mark = match finding.severity {
+        Severity::Error => "✗",
+        Severity::Warning => "!",
+        Severity::Info => "·",
+    };
+    let id = format!("{mark} {}", finding.id);
+    let gap = width.saturating_sub(columns(&id) + columns(note)).max(2);
+    format!("{}{}{}", style::severity(finding.severity, &id), " ".repeat(gap), style::quiet(note))
 }
 
 /// The message, after the card or the pair that it is about.

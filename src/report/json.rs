@@ -1,5 +1,6 @@
 //! The stable contracts. Each is a type of its own, so that inner types can change freely.
 
+pub mod bench;
 pub mod gpus;
 pub mod check;
 pub mod diagnose;

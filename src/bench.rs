@@ -1,0 +1,137 @@
+//! Measures what serving will get from the GPUs of this machine, in processes of their own.
+//!
+//! Each family on each device is measured by a child, `gpudoctor __bench DEVICE FAMILY`: a fault of a kernel stays with its
+//! family, a hang ends at a deadline, and the parent never holds a CUDA context. Children of one device set up at the same
+//! time, which is half of what they need, and measure one after another.
+
+mod attention;
+pub mod child;
+mod cores;
+mod data;
+mod deviation;
+mod driver;
+mod hbm;
+mod host;
+mod int4;
+mod modules;
+mod nvml;
+mod parent;
+mod peer;
+mod workbench;
+
+use std::time::Duration;
+
+use crate::measurement::{Device, Family, GpuMeasured, Measured, Report, Stop};
+use parent::{End, Process};
+
+/// The hidden word that makes the program a measuring process.
+pub const WORD: &str = "__bench";
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The families, in order.
+    pub families: Vec<Family>,
+    /// Whether to measure less of each.
+    pub quick: bool,
+    /// How long the driver may take to name its devices, and each family to set up.
+    pub set_up: Duration,
+    /// How long each family may take to say the next thing.
+    pub step: Duration,
+}
+
+/// The machine's devices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Devices {
+    /// CUDA's version of the driver: 13000 is 13.0.
+    pub cuda: Option<u32>,
+    /// In CUDA's order.
+    pub devices: Vec<Device>,
+    /// Why there are no more.
+    pub stop: Option<Stop>,
+}
+
+/// The devices that CUDA shows here.
+pub fn devices(request: &Request) -> Devices {
+    let mut found = Devices { cuda: None, devices: Vec::new(), stop: None };
+    let mut process = match Process::start(&["devices".to_owned()]) {
+        Ok(process) => process,
+        Err(error) => {
+            found.stop = Some(Stop::Lost(format!("the process could not be started: {error}")));
+            return found;
+        }
+    };
+    let end = process.listen(request.set_up, |report| {
+        match report {
+            Report::Driver(version) => found.cuda = Some(version),
+            Report::Device(device) => found.devices.push(device),
+            Report::Stopped(_, stop) => found.stop = Some(stop),
+            _ => {}
+        }
+        false
+    });
+    if let Some(End::Lost(reason)) = end {
+        found.stop = Some(Stop::Lost(reason));
+    }
+    found
+}
+
+/// Measures on one device. `progress` is told what comes next.
+pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> GpuMeasured {
+    let start = |family: &Family| {
+        let mut words = vec![device.index.to_string(), family.name().to_owned()];
+        words.extend(request.quick.then(|| "quick".to_owned()));
+        (*family, Process::start(&words))
+    };
+    let processes: Vec<_> = request.families.iter().map(start).collect();
+    let mut families = Vec::new();
+    for (family, process) in processes {
+        progress(&format!("measuring {} of GPU {}", family.name(), device.index));
+        let mut measured = Measured::nothing(family);
+        match process {
+            Ok(mut process) => listen(&mut process, request, &mut measured),
+            Err(error) => measured.stopped.push((String::new(), Stop::Lost(format!("the process could not be started: {error}")))),
+        }
+        families.push(measured);
+    }
+    GpuMeasured { device: device.clone(), families }
+}
+
+/// Takes down what one family's process says.
+fn listen(process: &mut Process, request: &Request, measured: &mut Measured) {
+    let mut ready = false;
+    let mut end = process.listen(request.set_up, |report| {
+        ready = matches!(report, Report::Ready);
+        if !ready {
+            take(measured, report);
+        }
+        ready
+    });
+    if ready {
+        process.go_on();
+        // Each thing that is said starts the deadline again: a family may take long, but it may not be silent for long.
+        end = loop {
+            let heard = process.listen(request.step, |report| {
+                take(measured, report);
+                true
+            });
+            if heard.is_some() {
+                break heard;
+            }
+        };
+    }
+    if let Some(End::Lost(reason)) = end {
+        measured.stopped.push((String::new(), Stop::Lost(reason)));
+    }
+}
+
+fn take(measured: &mut Measured, report: Report) {
+    match report {
+        Report::Read(rate) => measured.read = Some(rate),
+        Report::ReadAgain(rate) => measured.read_again = Some(rate),
+        Report::Sample(sample) => measured.samples.push(*sample),
+        Report::Peer(peer) => measured.peers.push(peer),
+        Report::Stopped(name, stop) => measured.stopped.push((name, stop)),
+        Report::Driver(_) | Report::Device(_) | Report::Ready | Report::At(_) | Report::Done => {}
+    }
+}

@@ -1,0 +1,151 @@
+//! Shapes of paged attention, and where a key or a value stands in the pages.
+
+use crate::bench::data::{Data, Format};
+use crate::bench::driver::Argument;
+
+/// Tokens of a tile; a page is one or more of them.
+pub(super) const TILE: usize = 16;
+
+/// How heads and tokens stand in a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Token by token, each with all its heads.
+    Nhd,
+    /// Head by head, each with all its tokens.
+    Hnd,
+}
+
+/// One decode step over sequences of these lengths.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shape {
+    /// Tokens of each sequence, the newest included.
+    pub(super) lengths: Vec<usize>,
+    pub(super) query_heads: usize,
+    pub(super) kv_heads: usize,
+    /// Values of a head.
+    pub(super) head_size: usize,
+    /// Tokens of a page: a power of two times [`TILE`].
+    pub(super) page: usize,
+    pub(super) layout: Layout,
+    /// What scores are multiplied with besides 1/√(head size): above one, the maximum moves more often.
+    pub(super) sharpness: f64,
+}
+
+impl Shape {
+    /// Sequences of equal length, with heads of 128, pages of 16 and tokens first, as engines have them.
+    pub(super) fn even(sequences: usize, length: usize, query_heads: usize, kv_heads: usize) -> Self {
+        Self { lengths: vec![length; sequences], query_heads, kv_heads, head_size: 128, page: TILE, layout: Layout::Nhd, sharpness: 1.0 }
+    }
+
+    /// Pages of the longest sequence: entries of a row of the page table.
+    pub(super) fn row(&self) -> usize {
+        self.lengths.iter().max().map_or(0, |longest| longest.div_ceil(self.page))
+    }
+
+    /// Values of a page, of keys alone.
+    pub(super) const fn page_values(&self) -> usize {
+        self.page * self.kv_heads * self.head_size
+    }
+
+    /// Bytes that a step must read and write: keys, values, queries, outputs.
+    pub(super) fn bytes(&self, kv: Format) -> usize {
+        let tokens: usize = self.lengths.iter().sum();
+        2 * tokens * self.kv_heads * self.head_size * kv.size() + 2 * self.lengths.len() * self.query_heads * self.head_size * 2
+    }
+
+    /// The factor of scores.
+    pub(super) fn scale(&self) -> f64 {
+        self.sharpness / (self.head_size as f64).sqrt()
+    }
+
+    /// The index of a key's or a value's first element.
+    pub(super) const fn place(&self, page: usize, slot: usize, head: usize) -> usize {
+        let (token_stride, head_stride) = self.strides();
+        page * self.page_values() + slot * token_stride + head * head_stride
+    }
+
+    const fn strides(&self) -> (usize, usize) {
+        match self.layout {
+            Layout::Nhd => (self.kv_heads * self.head_size, self.head_size),
+            Layout::Hnd => (self.head_size, self.page * self.head_size),
+        }
+    }
+
+    /// `Shape` of `tile_list.cuh`: six 32-bit integers and two floats, then one stride of 64 and two of 32 bits.
+    pub(super) fn argument(&self, kv: Format) -> Argument {
+        // Keys and values in e4m3 reach the tensor cores as 2^-8 of what they are.
+        let lift = if kv == Format::E4m3 { 256.0 } else { 1.0 };
+        let scale = (self.scale() * std::f64::consts::LOG2_E * lift) as f32;
+        let (token_stride, head_stride) = self.strides();
+        let shift = (self.page / TILE).trailing_zeros() as usize;
+        let pair = |low: usize, high: usize| low as u64 | (high as u64) << 32;
+        let bits = |float: f32| float.to_bits() as usize;
+        Argument::Structure([
+            pair(self.query_heads, self.kv_heads),
+            pair(self.lengths.len(), self.row()),
+            pair(shift, bits(scale)),
+            pair(bits(lift as f32), 0),
+            self.page_values() as u64,
+            pair(token_stride, head_stride),
+        ])
+    }
+}
+
+/// What a step reads besides the shape.
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    pub(super) keys: Data,
+    pub(super) values: Data,
+    pub(super) queries: Data,
+    /// Keys and values.
+    pub(super) kv: Format,
+    /// Queries and outputs.
+    pub(super) format: Format,
+    /// The page table, row by row.
+    pub(super) table: Vec<i32>,
+}
+
+impl Shape {
+    /// The output of one query head in 64-bit floats.
+    pub(super) fn reference(&self, content: &Content, sequence: usize, head: usize) -> Vec<f64> {
+        let Some(length) = self.lengths.get(sequence).copied() else { return Vec::new() };
+        let kv_head = head / (self.query_heads / self.kv_heads);
+        let query_at = (sequence * self.query_heads + head) * self.head_size;
+        let query: Vec<f64> = (0..self.head_size).map(|d| content.queries.value(content.format, query_at + d)).collect();
+        let place = |token: usize| {
+            let page = content.table.get(sequence * self.row() + token / self.page).copied().unwrap_or(0);
+            self.place(usize::try_from(page).unwrap_or(0), token % self.page, kv_head)
+        };
+        let score = |token: usize| {
+            let at = place(token);
+            query.iter().enumerate().map(|(d, q)| q * content.keys.value(content.kv, at + d)).sum::<f64>() * self.scale()
+        };
+        let scores: Vec<f64> = (0..length).map(score).collect();
+        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut sum = 0.0;
+        let mut output = vec![0.0; self.head_size];
+        for (token, score) in scores.iter().enumerate() {
+            let (weight, at) = ((score - highest).exp(), place(token));
+            sum += weight;
+            output.iter_mut().enumerate().for_each(|(d, out)| *out += weight * content.values.value(content.kv, at + d));
+        }
+        output.iter_mut().for_each(|out| *out /= sum);
+        output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key of every page has a place of its own, in either layout.
+    #[test]
+    fn places_are_a_permutation() {
+        for layout in [Layout::Nhd, Layout::Hnd] {
+            let shape = Shape { page: 32, layout, ..Shape::even(1, 64, 4, 2) };
+            let mut places: Vec<usize> = (0..2 * 32 * 2).map(|i| shape.place(i / 64, i / 2 % 32, i % 2)).collect();
+            places.sort_unstable();
+            assert!(places.iter().enumerate().all(|(index, place)| *place == index * shape.head_size));
+        }
+    }
+}

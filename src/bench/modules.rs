@@ -1,0 +1,94 @@
+//! The kernels as PTX, and which of it a device gets.
+
+use std::cell::OnceCell;
+
+use super::driver::{Error, Gpu, Kernel, Module};
+
+/// PTX of one source, for the oldest compute capability that it runs on.
+type Ptx = ((u32, u32), &'static str);
+
+/// Sources, newest capability first.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// `memory.cu`.
+    Memory,
+    /// `w4a16.cu`.
+    W4a16,
+    /// `paged_attention.cu`.
+    PagedAttention,
+}
+
+impl Source {
+    const fn ptx(self) -> [Ptx; 3] {
+        match self {
+            Self::Memory => [
+                ((9, 0), include_str!("../../probe-kernels/ptx/memory.sm90.ptx")),
+                ((8, 0), include_str!("../../probe-kernels/ptx/memory.sm80.ptx")),
+                ((7, 5), include_str!("../../probe-kernels/ptx/memory.sm75.ptx")),
+            ],
+            Self::W4a16 => [
+                ((9, 0), include_str!("../../probe-kernels/ptx/w4a16.sm90.ptx")),
+                ((8, 0), include_str!("../../probe-kernels/ptx/w4a16.sm80.ptx")),
+                ((7, 5), include_str!("../../probe-kernels/ptx/w4a16.sm75.ptx")),
+            ],
+            Self::PagedAttention => [
+                ((9, 0), include_str!("../../probe-kernels/ptx/paged_attention.sm90.ptx")),
+                ((8, 0), include_str!("../../probe-kernels/ptx/paged_attention.sm80.ptx")),
+                ((7, 5), include_str!("../../probe-kernels/ptx/paged_attention.sm75.ptx")),
+            ],
+        }
+    }
+}
+
+/// The kernels of one source on one device.
+#[derive(Debug)]
+pub(super) struct Kernels<'a> {
+    gpu: &'a Gpu,
+    source: Source,
+    newest: Module<'a>,
+    older: OnceCell<Module<'a>>,
+    capability: (u32, u32),
+}
+
+impl<'a> Kernels<'a> {
+    /// Loads the newest form that the device runs. A driver that is too old for it gets an older one.
+    pub(super) fn load(gpu: &'a Gpu, source: Source) -> Result<Self, Error> {
+        let has = gpu.facts.capability;
+        let mut refused = None;
+        for (capability, ptx) in source.ptx().into_iter().filter(|(capability, _)| *capability <= has) {
+            match gpu.load(ptx) {
+                Ok(newest) => return Ok(Self { gpu, source, newest, older: OnceCell::new(), capability }),
+                Err(error) if error.may_load_older() => refused = refused.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
+            Error::Refused(format!("the kernels need compute capability 7.5 or newer, and this device has {}.{}", has.0, has.1))
+        }))
+    }
+
+    /// A kernel; one that the newest form leaves out comes from the one before.
+    pub(super) fn kernel(&self, name: &str, threads: u32, shared: usize) -> Result<Kernel, Error> {
+        match self.newest.kernel(name, threads, shared) {
+            Err(error) if error.may_load_older() => {
+                if self.older.get().is_none() {
+                    let older = self.source.ptx().into_iter().find(|(capability, _)| *capability < self.capability);
+                    let module = self.gpu.load(older.ok_or(error)?.1)?;
+                    let _ = self.older.set(module);
+                }
+                self.older.get().map_or_else(|| self.newest.kernel(name, threads, shared), |module| module.kernel(name, threads, shared))
+            }
+            done => done,
+        }
+    }
+
+    /// Whether this form has kernels that can overlap.
+    pub(super) fn overlap(&self) -> bool {
+        self.capability >= (9, 0) && self.gpu.overlaps()
+    }
+
+    /// Whether it is the form without bfloat16, for compute capability 7.5.
+    pub(super) fn is_turing(&self) -> bool {
+        self.capability < (8, 0)
+    }
+}

@@ -1,0 +1,119 @@
+//! Starts measuring processes, takes down what they say, and ends those that hang.
+
+#![expect(clippy::disallowed_methods, reason = "measuring processes are started here")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::measurement::Report;
+
+/// Most that is read of what one child prints, in bytes.
+const MOST: u64 = 64 << 20;
+/// How long a child that said everything may take to be gone.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A measuring process.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    at: String,
+}
+
+/// Why a process says no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It said everything.
+    Done,
+    /// It crashed or hung: what happened, and where.
+    Lost(String),
+}
+
+impl Process {
+    /// Starts `gpudoctor __bench WORDS…`.
+    pub(super) fn start(words: &[String]) -> std::io::Result<Self> {
+        // The running program, even if its file has been replaced meanwhile.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("gpudoctor").arg(super::WORD).args(words);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn()?;
+        let lines = child.stdout.take().map_or_else(|| channel().1, lines);
+        Ok(Self { child, lines, at: String::new() })
+    }
+
+    /// Takes reports until `until` says that one was the last of them, or the process has ended. None in the first case.
+    pub(super) fn listen(&mut self, deadline: Duration, mut until: impl FnMut(Report) -> bool) -> Option<End> {
+        let end = Instant::now() + deadline;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => match serde_json::from_str(&line) {
+                    Ok(Report::Done) => return Some(End::Done),
+                    Ok(Report::At(what)) => self.at = what,
+                    Ok(report) => {
+                        if until(report) {
+                            return None;
+                        }
+                    }
+                    // The driver may print something itself.
+                    Err(_) => {}
+                },
+                Err(RecvTimeoutError::Timeout) => return Some(self.lost(&format!("no answer within {} s", deadline.as_secs()))),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.child.wait().ok();
+                    let signal = status.and_then(|status| status.signal()).and_then(|signal| Signal::try_from(signal).ok());
+                    let what = signal.map_or_else(|| "the process ended".to_owned(), |signal| format!("the process crashed with {signal}"));
+                    return Some(self.lost(&what));
+                }
+            }
+        }
+    }
+
+    /// Lets a process that waits go on.
+    pub(super) fn go_on(&mut self) {
+        // One that is gone is noticed when it is listened to.
+        if let Some(mut input) = self.child.stdin.take() {
+            let _ = input.write_all(b"go\n");
+        }
+    }
+
+    fn lost(&self, what: &str) -> End {
+        End::Lost(if self.at.is_empty() { what.to_owned() } else { format!("{what} in `{}`", self.at) })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let end = Instant::now() + GRACE;
+        drop(self.child.stdin.take());
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        // One that is stuck inside the kernel is never gone; it is not waited for.
+        let _ = self.child.try_wait();
+    }
+}
+
+/// The lines of `output`, read by a thread that nobody waits for.
+fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output.take(MOST)).lines() {
+            let Ok(line) = line else { break };
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,57 @@
+//! The options of `bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::values;
+use crate::measurement::Family;
+
+pub(super) const BENCH_EXAMPLES: &str = "\
+Examples:
+  gpudoctor bench                                           everything, about 12 s for each GPU
+  gpudoctor bench --quick --only int4,attention             the kernels of serving alone
+  gpudoctor bench -o bench.json                             the report for people, and the figures in a file
+
+Exit codes:
+  0  what was measured is right and fast enough
+  1  something is wrong or slow, could not be measured to its end, or there is no GPU
+  2  usage or bad input
+  3  gpudoctor itself failed";
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub struct BenchCommand {
+    /// Measure only these (repeatable, or separated by commas): hbm, host, peer, int4, attention
+    #[arg(long, value_name = "FAMILY", value_delimiter = ',', value_parser = values::family, help_heading = "Subject")]
+    pub only: Vec<Family>,
+
+    /// Measure only these GPUs, by CUDA's number (repeatable, or separated by commas)
+    #[arg(long, value_name = "N", value_delimiter = ',', help_heading = "Subject")]
+    pub gpu: Vec<u32>,
+
+    /// Measure fewer shapes for a shorter time
+    #[arg(long, help_heading = "Subject")]
+    pub quick: bool,
+
+    /// How long a GPU may be silent before its measurement is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Subject")]
+    pub timeout: u64,
+
+    /// The form of the report
+    #[arg(long, value_enum, default_value_t = BenchFormat::Text, help_heading = "Output")]
+    pub format: BenchFormat,
+
+    /// Also write the JSON report into this file
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+}
+
+/// The form of a report of measurements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchFormat {
+    /// For people
+    Text,
+    /// The stable contract; docs/schema has its JSON Schema
+    Json,
+}

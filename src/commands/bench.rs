@@ -1,0 +1,79 @@
+//! `bench`: find the devices, measure each, judge, report.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fs_err as fs;
+
+use crate::bench::{self, Devices, Request};
+use crate::catalog::Catalog;
+use crate::cli::{BenchCommand, BenchFormat};
+use crate::commands::output;
+use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
+use crate::measurement::{Device, Family, judge};
+use crate::report::{self, json};
+
+/// How long a driver may take to start; creating contexts on a machine with many GPUs takes long.
+const SET_UP: Duration = Duration::from_secs(60);
+
+/// Runs `gpudoctor bench`.
+///
+/// # Errors
+/// When a device that was named does not exist, or the file cannot be written.
+pub fn run(command: &BenchCommand) -> Result<u8, Error> {
+    let step = Duration::from_secs(command.timeout);
+    let request = Request { families: families(command), quick: command.quick, set_up: SET_UP.min(step.max(Duration::from_secs(5))), step };
+    let found = bench::devices(&request);
+    let Some(devices) = chosen(command, &found)? else { return Ok(none(&found)) };
+    let catalog = Catalog::builtin();
+    let judged: Vec<_> = devices.iter().map(|device| judge::judge(bench::measure(device, &request, output::progress), &catalog)).collect();
+    let code = if judged.iter().any(|gpu| !gpu.findings.is_empty()) || found.stop.is_some() { EXIT_FINDINGS } else { EXIT_GOOD };
+    let machine = json::bench::render(&judged, found.cuda, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
+    if let Some(path) = &command.output {
+        write(path, &machine)?;
+    }
+    output::print(&match command.format {
+        BenchFormat::Text => report::bench::render(&judged, output::width()),
+        BenchFormat::Json => machine,
+    })?;
+    Ok(code)
+}
+
+/// What is asked for, in the order in which it is measured.
+fn families(command: &BenchCommand) -> Vec<Family> {
+    Family::ALL.into_iter().filter(|family| command.only.is_empty() || command.only.contains(family)).collect()
+}
+
+/// The devices that are asked for; none where there is no device at all.
+fn chosen(command: &BenchCommand, found: &Devices) -> Result<Option<Vec<Device>>, Error> {
+    if found.devices.is_empty() {
+        return Ok(None);
+    }
+    if let Some(missing) = command.gpu.iter().find(|index| !found.devices.iter().any(|device| device.index == **index)) {
+        let last = found.devices.len() - 1;
+        return Err(Error::input(format!("there is no GPU {missing}; CUDA shows 0 to {last}"))
+            .with_hint("`CUDA_VISIBLE_DEVICES` hides GPUs and numbers the rest anew"));
+    }
+    let wanted = |device: &&Device| command.gpu.is_empty() || command.gpu.contains(&device.index);
+    Ok(Some(found.devices.iter().filter(wanted).cloned().collect()))
+}
+
+/// Says that nothing can be measured, and why.
+fn none(found: &Devices) -> u8 {
+    let reason = found.stop.as_ref().map_or("CUDA shows no device", |stop| stop.reason());
+    let error = Error::input(format!("no GPU can be measured: {reason}"))
+        .with_hint("on the host, install the NVIDIA driver; in a container, start it with `--gpus all`");
+    output::failure(&error);
+    EXIT_FINDINGS
+}
+
+/// Writes the file whole or not at all.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::input(format!("the report cannot be written: {error}"));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let fresh = folder.join(name);
+    fs::write(&fresh, text).map_err(failed)?;
+    fs::rename(&fresh, path).map_err(failed)
+}

@@ -1,0 +1,216 @@
+//! From measurements to verdicts and findings: a function of what was measured and of the floors in `rules/bench.toml`.
+
+mod cause;
+
+use super::{GpuMeasured, Launch, Measured, Peer, Sample, Stop};
+use crate::catalog::{Catalog, Floor, FloorOf, Gpu};
+use crate::finding::{Evidence, Finding, Fix, Severity};
+
+/// What a measurement says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Right, and at or above its floor where it has one.
+    Pass,
+    /// Right, and below its floor.
+    Slow,
+    /// The result is not what the reference says; its speed means nothing.
+    Wrong,
+}
+
+impl Verdict {
+    /// Its name in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Slow => "slow",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// A measurement with its verdict. Rates are bytes a second; a wrong result has none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The measurement.
+    pub sample: Sample,
+    /// Bytes a second.
+    pub rate: Option<f64>,
+    /// Share of the read rate of the same process.
+    pub of_read: Option<f64>,
+    /// Share of the peak of the card's memory.
+    pub of_peak: Option<f64>,
+    /// The least rate that is good.
+    pub floor: Option<f64>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// What was found out about one device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GpuJudged {
+    /// What was measured.
+    pub measured: GpuMeasured,
+    /// Bandwidth of its memory in bytes a second: of the data sheet, or what the driver's clock and width make.
+    pub peak: Option<f64>,
+    /// Measurements, family by family.
+    pub results: Vec<Judged>,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl GpuJudged {
+    /// What was not measured, and why: a family's own name stands for all of it.
+    pub fn skipped(&self) -> impl Iterator<Item = (String, &Stop)> {
+        let of = |family: &'_ Measured| family.family.name();
+        self.measured.families.iter().flat_map(move |family| {
+            family.stopped.iter().map(move |(name, stop)| (if name.is_empty() { of(family).to_owned() } else { name.clone() }, stop))
+        })
+    }
+
+    /// Links to other devices.
+    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+        self.measured.families.iter().flat_map(|family| &family.peers)
+    }
+}
+
+/// Judges everything that was measured on one device.
+pub fn judge(measured: GpuMeasured, catalog: &Catalog) -> GpuJudged {
+    let known = catalog.gpu_on_machine(&measured.device.name, measured.device.memory);
+    let sheet = known.map(|gpu| gpu.memory.bandwidth_gb_s * 1e9);
+    let peak = sheet.or(Some(measured.device.peak_bytes_per_second)).filter(|rate| *rate > 0.0);
+    let mut judged = GpuJudged { measured, peak, results: Vec::new(), findings: Vec::new() };
+    let subject = format!("gpu:{}", judged.measured.device.index);
+    for family in &judged.measured.families {
+        for sample in &family.samples {
+            let result = one(sample, family, known, peak, catalog);
+            judged.findings.extend(finding(&result, family, &subject));
+            judged.results.push(result);
+        }
+        judged.findings.extend(family.peers.iter().filter(|peer| !peer.verified).map(|peer| damaged(peer, &subject)));
+        judged.findings.extend(family.stopped.iter().filter_map(|(name, stop)| stopped(family, name, stop, &subject)));
+    }
+    judged
+}
+
+fn one(sample: &Sample, family: &Measured, gpu: Option<&Gpu>, peak: Option<f64>, catalog: &Catalog) -> Judged {
+    let rate = sample.rate().filter(|_| sample.is_right());
+    let overlapped = sample.launch == Launch::Overlapped;
+    let rule = catalog.floors().of(&sample.kernel, gpu.map(|gpu| gpu.id.as_str()), &sample.shape, overlapped);
+    // A measurement that had to be smaller is not held to what the full one reaches.
+    let rule = rule.filter(|_| sample.note.is_none());
+    let floor = rule.and_then(|rule| Some(rule.share * base(rule, sample, family, gpu, peak, catalog)?));
+    let verdict = match (rate, floor) {
+        _ if !sample.is_right() => Verdict::Wrong,
+        (Some(rate), Some(floor)) if rate < floor => Verdict::Slow,
+        _ => Verdict::Pass,
+    };
+    let share = |of: Option<f64>| Some(rate? / of?);
+    Judged { sample: sample.clone(), rate, of_read: share(family.read), of_peak: share(peak), floor, verdict }
+}
+
+/// What the share of a floor is a share of, in bytes a second.
+fn base(rule: &Floor, sample: &Sample, family: &Measured, gpu: Option<&Gpu>, peak: Option<f64>, catalog: &Catalog) -> Option<f64> {
+    match rule.of {
+        FloorOf::Peak => peak,
+        FloorOf::Read => family.read,
+        FloorOf::Link => {
+            let own = gpu.map(|gpu| (u32::from(gpu.links.pcie_generation), u32::from(gpu.links.pcie_lanes)));
+            let (generation, lanes) = own.or(sample.conditions.pcie_most)?;
+            catalog.floors().link_gb_s(generation, lanes).map(|rate| rate * 1e9)
+        }
+    }
+}
+
+fn finding(result: &Judged, family: &Measured, subject: &str) -> Option<Finding> {
+    let Sample { kernel, shape, error, error_limit, fault, .. } = &result.sample;
+    let place = format!("{kernel}, {shape}");
+    let evidence = |fact: &str, value: String| Evidence { fact: fact.to_owned(), value, source: place.clone() };
+    match result.verdict {
+        Verdict::Pass => None,
+        Verdict::Wrong => {
+            let mut found = Vec::new();
+            if let (Some(error), Some(limit)) = (error, error_limit) {
+                found.push(evidence(
+                    "largest error",
+                    format!("{error:.4} of the outputs' root mean square; {limit} is right for the format"),
+                ));
+            }
+            found.extend(fault.as_ref().map(|fault| evidence("fault", fault.clone())));
+            Some(Finding {
+                id: "gpu-result-wrong".to_owned(),
+                severity: Severity::Error,
+                subject: subject.to_owned(),
+                message: format!("`{kernel}` gave a wrong result for {shape}; a GPU that computes wrongly must not serve"),
+                evidence: found,
+                fixes: vec![
+                    Fix::edit("measure again: an error that comes back elsewhere or not at all points at memory or power")
+                        .with_command("gpudoctor bench"),
+                    Fix::edit("look for memory errors and Xid messages")
+                        .with_command("nvidia-smi -q -d ECC,ROW_REMAPPER; dmesg | grep -i xid"),
+                ],
+            })
+        }
+        Verdict::Slow => {
+            let (rate, floor) = (result.rate? / 1e9, result.floor? / 1e9);
+            let mut found = vec![evidence("rate", format!("{rate:.1} GB/s")), evidence("floor", format!("{floor:.1} GB/s"))];
+            let (cause, more, fixes) = cause::likely(result, family);
+            found.extend(more);
+            Some(Finding {
+                id: "gpu-slow".to_owned(),
+                severity: Severity::Error,
+                subject: subject.to_owned(),
+                message: format!("`{kernel}` reached {rate:.0} GB/s for {shape}, and {floor:.0} GB/s or more are expected; {cause}"),
+                evidence: found,
+                fixes,
+            })
+        }
+    }
+}
+
+fn damaged(peer: &Peer, subject: &str) -> Finding {
+    Finding {
+        id: "peer-copy-damaged".to_owned(),
+        severity: Severity::Error,
+        subject: subject.to_owned(),
+        message: format!(
+            "data copied from GPU {} to GPU {} and back is not what it was; tensor parallelism over this link gives garbage",
+            peer.from, peer.to
+        ),
+        evidence: vec![Evidence {
+            fact: "direct access".to_owned(),
+            value: if peer.direct { "yes" } else { "no, staged through the host" }.to_owned(),
+            source: "cuDeviceCanAccessPeer".to_owned(),
+        }],
+        fixes: vec![
+            Fix::edit("switch peer-to-peer copies of NCCL off").with_command("export NCCL_P2P_DISABLE=1"),
+            Fix::edit("switch the IOMMU and PCI Express access control (ACS) off in the firmware, or pass them through"),
+        ],
+    }
+}
+
+fn stopped(family: &Measured, name: &str, stop: &Stop, subject: &str) -> Option<Finding> {
+    let what = if name.is_empty() { family.family.name() } else { name };
+    let (id, message, fixes) = match stop {
+        Stop::Unsupported(_) | Stop::OutOfMemory(_) => return None,
+        Stop::NotCompiled(reason) => (
+            "gpu-kernels-not-compiled",
+            format!("the driver did not compile the kernels of `{what}`: {reason}"),
+            vec![
+                Fix::edit("in a container, let the runtime mount `libnvidia-ptxjitcompiler.so.1`: the capability `compute` brings it")
+                    .with_command("docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility …"),
+                Fix::edit("where the driver is older than R470, install a newer one"),
+            ],
+        ),
+        Stop::Failed(reason) | Stop::Lost(reason) => (
+            "gpu-measurement-failed",
+            format!("`{what}` could not be measured to its end: {reason}"),
+            vec![
+                Fix::edit("see what the kernel logged about the GPU").with_command("dmesg | grep -i -e xid -e nvrm"),
+                Fix::edit("measure this family alone").with_command(format!("gpudoctor bench --only {}", family.family.name())),
+            ],
+        ),
+    };
+    let source = "gpudoctor bench".to_owned();
+    let evidence = vec![Evidence { fact: what.to_owned(), value: stop.reason().to_owned(), source }];
+    Some(Finding { id: id.to_owned(), severity: Severity::Error, subject: subject.to_owned(), message, evidence, fixes })
+}

@@ -1,0 +1,277 @@
+//! The kernels of `probe-kernels/`, run by the real program through a driver that emulates a GPU on the CPU.
+//!
+//! `tests/emulator/` is that driver. The kernels' own sources are compiled for the CPU with `c++`, so packing, launches,
+//! kernels and checks are the ones that run on a GPU; a fault that is put into a kernel on purpose has to be noticed.
+#![expect(clippy::disallowed_methods, reason = "compiles the emulator and runs the program")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// Parts of the driver that no test changes, and the kernels.
+const PARTS: [&str; 2] = ["fibers", "driver"];
+const KERNELS: [&str; 3] = ["memory", "w4a16", "paged_attention"];
+
+#[derive(Clone, Copy, Debug)]
+enum Card {
+    Ampere,
+    Turing,
+}
+
+impl Card {
+    const fn arch(self) -> &'static str {
+        match self {
+            Self::Ampere => "800",
+            Self::Turing => "750",
+        }
+    }
+
+    /// The folder of the driver with the kernels as they are.
+    fn driver(self) -> &'static Path {
+        static AMPERE: OnceLock<PathBuf> = OnceLock::new();
+        static TURING: OnceLock<PathBuf> = OnceLock::new();
+        let made = match self {
+            Self::Ampere => &AMPERE,
+            Self::Turing => &TURING,
+        };
+        made.get_or_init(|| {
+            let folder = scratch(self.arch());
+            let mut objects: Vec<PathBuf> =
+                PARTS.iter().chain(&KERNELS).map(|part| self.compile(part, &root().join("probe-kernels"), &folder)).collect();
+            objects.sort();
+            link(&objects, &folder);
+            folder
+        })
+    }
+
+    /// Compiles one part with the kernels of `kernels`.
+    fn compile(self, part: &str, kernels: &Path, folder: &Path) -> PathBuf {
+        let (source, object) = (root().join(format!("tests/emulator/{part}.cpp")), folder.join(format!("{part}.o")));
+        let mut command = Command::new("c++");
+        command.args(["-std=c++17", "-O1", "-fPIC", "-DEMULATED", "-Wno-attributes"]).arg(format!("-DEMULATED_ARCH={}", self.arch()));
+        command.arg("-I").arg(root().join("tests/emulator")).arg("-I").arg(kernels).arg("-c").arg(source).arg("-o").arg(&object);
+        run(&mut command);
+        object
+    }
+
+    /// The folder of the driver with `from` replaced by `to` in a kernel's source.
+    fn broken(self, name: &str, kernel: &str, from: &str, to: &str) -> PathBuf {
+        let folder = scratch(&format!("{}-{name}", self.arch()));
+        let kernels = folder.join("kernels");
+        fs_err::create_dir_all(&kernels).unwrap();
+        for entry in fs_err::read_dir(root().join("probe-kernels")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs_err::copy(&path, kernels.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        let file = kernels.join(format!("{kernel}.cu"));
+        let source = fs_err::read_to_string(&file).unwrap();
+        assert_eq!(source.matches(from).count(), 1, "{name}: the place of the fault is one place");
+        fs_err::write(&file, source.replace(from, to)).unwrap();
+        let sound = self.driver();
+        let object = |part: &&str| if *part == kernel { self.compile(part, &kernels, &folder) } else { sound.join(format!("{part}.o")) };
+        let objects: Vec<PathBuf> = PARTS.iter().chain(&KERNELS).map(object).collect();
+        link(&objects, &folder);
+        folder
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator").join(name);
+    fs_err::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn link(objects: &[PathBuf], folder: &Path) {
+    run(Command::new("c++").arg("-shared").args(objects).arg("-o").arg(folder.join("libcuda.so.1")));
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; the emulator needs a C++ compiler"));
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs `gpudoctor bench` with a driver.
+fn bench(driver: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpudoctor"));
+    command.arg("bench").args(arguments).env("LD_LIBRARY_PATH", driver).env("EMULATED_FREE_MIB", "24");
+    command.envs(variables.iter().copied());
+    command.output().unwrap()
+}
+
+/// The same as JSON, with its exit code.
+fn report(driver: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, Value) {
+    let output = bench(driver, &[arguments, &["--format", "json", "--timeout", "900"]].concat(), variables);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}\n{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), json)
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> Vec<&'a Value> {
+    value[key].as_array().unwrap().iter().collect()
+}
+
+fn results(report: &Value) -> Vec<&Value> {
+    list(&report["gpus"][0], "results")
+}
+
+fn ids(report: &Value) -> Vec<&str> {
+    list(report, "findings").into_iter().map(|finding| finding["id"].as_str().unwrap()).collect()
+}
+
+/// Every kernel gives what the reference says, and what is measured is reported with its error.
+#[test]
+fn the_kernels_of_ampere_are_right() {
+    let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "hbm,host,int4,attention"], &[]);
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    for kernel in ["hbm-read", "hbm-write", "hbm-copy", "hbm-latency", "launch-graph", "int4-bf16", "attention-bf16", "attention-e4m3"] {
+        let found: Vec<_> = results(&report).into_iter().filter(|result| result["kernel"] == kernel).collect();
+        assert!(!found.is_empty(), "{kernel}: {report:#}");
+        assert!(found.iter().all(|result| result["verdict"] == "pass"), "{kernel}: {found:#?}");
+    }
+    let checked = results(&report).into_iter().filter(|result| result["error"].is_number());
+    assert!(checked.clone().count() >= 4, "{report:#}");
+    // A reference that repeats the kernel's own rounding would agree exactly; one that is independent does not.
+    assert!(checked.into_iter().all(|result| result["error"].as_f64() > Some(0.0)), "{report:#}");
+    assert_eq!(list(&report, "host_links").len(), 3);
+}
+
+/// Other head sizes, groups and formats, which only a full run measures.
+#[test]
+fn the_kernels_that_only_a_full_run_measures_are_right() {
+    let (code, report) =
+        report(Card::Ampere.driver(), &["--only", "int4,attention"], &[("EMULATED_FREE_MIB", "10"), ("EMULATED_SMS", "2")]);
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    let shapes: Vec<&str> = results(&report).into_iter().filter_map(|result| result["shape"].as_str()).collect();
+    for part in ["128/8 heads of 128", "64/8 heads of 64", "64/8 heads of 256", "M=32"] {
+        assert!(shapes.iter().any(|shape| shape.contains(part)), "{part}: {shapes:#?}");
+    }
+}
+
+/// The form for compute capability 7.5: no asynchronous copies, no bfloat16, 64 KiB of shared memory.
+#[test]
+fn the_kernels_of_turing_are_right() {
+    let (code, report) = report(Card::Turing.driver(), &["--quick", "--only", "int4,attention"], &[]);
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    let kernels: Vec<&str> = results(&report).into_iter().map(|result| result["kernel"].as_str().unwrap()).collect();
+    assert!(["int4-f16", "attention-f16", "attention-e4m3"].iter().all(|kernel| kernels.contains(kernel)), "{kernels:?}");
+}
+
+/// A fault in a kernel is noticed, and a wrong kernel reports no speed.
+#[track_caller]
+fn assert_caught(name: &str, kernel: &str, from: &str, to: &str) {
+    let family = if kernel == "w4a16" { "int4" } else { "attention" };
+    let driver = Card::Ampere.broken(name, kernel, from, to);
+    let (code, report) = report(&driver, &["--quick", "--only", family], &[]);
+    assert_eq!(code, 1, "{name}: {report:#}");
+    assert!(ids(&report).contains(&"gpu-result-wrong"), "{name}: {report:#}");
+    let wrong: Vec<_> = results(&report).into_iter().filter(|result| result["verdict"] == "wrong").collect();
+    assert!(!wrong.is_empty() && wrong.iter().all(|result| result["gb_per_s"].is_null() && result["median_us"].is_null()), "{wrong:#?}");
+}
+
+/// Weights are read before they are there.
+#[test]
+fn a_missing_wait_is_caught() {
+    let wait = "        copy_async_wait<STAGES - 2>();\n        __syncwarp(); // every lane's";
+    assert_caught("wait", "w4a16", wait, "        __syncwarp(); // every lane's");
+}
+
+/// Rows of X are read that other threads have not stored.
+#[test]
+fn a_missing_barrier_is_caught() {
+    assert_caught("barrier", "w4a16", "        __syncthreads();\n        buffer = ", "        buffer = ");
+}
+
+/// The 16-byte units of odd rows are read in the order in which they do not stand.
+#[test]
+fn a_wrong_permutation_is_caught() {
+    assert_caught("permutation", "w4a16", "load_shared_16(row + (r & 1) * 16)", "load_shared_16(row)");
+}
+
+/// A product leaves the counter of a shared tile as it is, and the next product waits for nobody.
+#[test]
+fn a_counter_that_is_not_reset_is_caught() {
+    assert_caught("counter", "w4a16", "if (lane == 0) *counter = 0;", "");
+    assert_caught("counter-of-heads", "paged_attention", "if (shared_last) arrived[pair] = 0;", "");
+}
+
+/// The slots of a page past the newest token hold something, here not a number, and are multiplied with weights of zero.
+#[test]
+fn a_tail_that_is_not_zero_filled_is_caught() {
+    assert_caught("tail", "paged_attention", "row < rows ? 16u : 0u", "16u");
+}
+
+/// A warp goes on with the page addresses of the tiles before.
+#[test]
+fn pages_that_are_not_looked_up_again_are_caught() {
+    assert_caught("look-up", "paged_attention", "if (i && (i & 31) == 0) look_up(i);", "");
+}
+
+/// Copies between two devices arrive.
+#[test]
+fn copies_between_devices_are_verified() {
+    let (code, report) = report(Card::Ampere.driver(), &["--only", "peer"], &[("EMULATED_DEVICES", "2")]);
+    assert_eq!(code, 0, "{report:#}");
+    let peers: Vec<_> =
+        list(&report, "peers").into_iter().map(|peer| (peer["from"].clone(), peer["to"].clone(), peer["verified"].clone())).collect();
+    assert_eq!(peers, [(0.into(), 1.into(), true.into()), (1.into(), 0.into(), true.into())]);
+}
+
+/// A card slower than its memory should be is slow, and the floor is said.
+#[test]
+fn a_rate_below_the_floor_is_slow() {
+    // The emulated card claims 640 GB/s, which no CPU reads.
+    let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "hbm"], &[("EMULATED_CLOCK_KHZ", "40000000")]);
+    assert_eq!(code, 1, "{report:#}");
+    assert!(ids(&report).iter().all(|id| *id == "gpu-slow") && !ids(&report).is_empty(), "{report:#}");
+    let read = results(&report).into_iter().find(|result| result["kernel"] == "hbm-read").unwrap();
+    assert_eq!((&read["verdict"], read["floor_gb_per_s"].as_f64()), (&"slow".into(), Some(480.0)));
+}
+
+/// A driver that does not compile the kernels is a finding of its own.
+#[test]
+fn kernels_that_the_driver_does_not_compile_are_a_finding() {
+    let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "int4"], &[("EMULATED_FAIL", "cuModuleLoadDataEx:222")]);
+    assert_eq!((code, ids(&report)), (1, vec!["gpu-kernels-not-compiled"]), "{report:#}");
+}
+
+/// What hangs in one family ends that family; the others are measured.
+#[test]
+fn a_hang_ends_one_family() {
+    let arguments = ["--quick", "--only", "hbm,host", "--format", "json", "--timeout", "20"];
+    let output = bench(Card::Ampere.driver(), &arguments, &[("EMULATED_FAIL", "cuMemHostAlloc:hang")]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), ids(&report)), (Some(1), vec!["gpu-measurement-failed"]), "{report:#}");
+    assert!(results(&report).iter().any(|result| result["kernel"] == "hbm-read" && result["verdict"] == "pass"), "{report:#}");
+    let message = report["findings"][0]["message"].as_str().unwrap();
+    assert!(message.contains("no answer within 20 s in `pinning host memory`"), "{message}");
+}
+
+/// Memory that cannot be had is no fault of the GPU: the family is skipped, with the reason.
+#[test]
+fn memory_that_is_not_there_is_a_reason_to_skip() {
+    let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "host"], &[("EMULATED_FAIL", "cuMemHostAlloc:2")]);
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    let skipped = results(&report).into_iter().find(|result| result["verdict"] == "skipped").unwrap();
+    assert!(skipped["reason"].as_str().unwrap().contains("CUDA_ERROR_OUT_OF_MEMORY"), "{skipped:#}");
+}
+
+/// Without a driver there is one error, nothing on stdout, and no success.
+#[test]
+fn without_a_driver_there_is_one_error() {
+    let folder = scratch("none");
+    fs_err::write(folder.join("libcuda.so.1"), "no library").unwrap();
+    let output = bench(&folder, &[], &[]);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), &b""[..]), "{complaint}");
+    assert!(complaint.starts_with("error: no GPU can be measured: `libcuda.so.1` cannot be loaded: "), "{complaint}");
+    assert_eq!(complaint.matches("error").count(), 1, "{complaint}");
+}
