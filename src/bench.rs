@@ -85,13 +85,20 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
     };
     let processes: Vec<_> = request.families.iter().map(start).collect();
     let mut families = Vec::new();
+    let mut gone = None;
     for (family, process) in processes {
+        // Of a device that is gone, each further family would only wait for its deadline.
+        if let Some(stop) = &gone {
+            families.push(Measured { stopped: vec![(String::new(), Stop::clone(stop))], ..Measured::nothing(family) });
+            continue;
+        }
         progress(&format!("measuring {} of GPU {}", family.name(), device.index));
         let mut measured = Measured::nothing(family);
         match process {
             Ok(mut process) => listen(&mut process, request, &mut measured),
             Err(error) => measured.stopped.push((String::new(), Stop::Lost(format!("the process could not be started: {error}")))),
         }
+        gone = measured.stopped.iter().map(|(_, stop)| stop).find(|stop| matches!(stop, Stop::DeviceLost(_))).cloned();
         families.push(measured);
     }
     GpuMeasured { device: device.clone(), families }
@@ -127,6 +134,7 @@ fn listen(process: &mut Process, request: &Request, measured: &mut Measured) {
 
 fn take(measured: &mut Measured, report: Report) {
     match report {
+        Report::Free(bytes) => measured.free = Some(bytes),
         Report::Read(rate) => measured.read = Some(rate),
         Report::ReadAgain(rate) => measured.read_again = Some(rate),
         Report::Sample(sample) => measured.samples.push(*sample),

@@ -90,6 +90,8 @@ pub struct Conditions {
     pub temperature_c: Option<u32>,
     /// Power draw in milliwatts.
     pub power_mw: Option<u32>,
+    /// Power limit that is enforced, and that of the card as it comes, in milliwatts.
+    pub power_limit_mw: Option<(u32, u32)>,
     /// Why clocks are lower than they could be, without idleness and settings of applications.
     pub throttling: Vec<String>,
     /// Generation and width of the PCI Express link as it runs now.
@@ -132,6 +134,8 @@ pub struct Sample {
     pub conditions: Conditions,
     /// What to know of this measurement, such as that it had to be smaller.
     pub note: Option<String>,
+    /// Whether it was too small to reach what a full one does: no floor holds then.
+    pub reduced: bool,
 }
 
 impl Sample {
@@ -159,11 +163,38 @@ pub enum Stop {
     /// There was not enough free memory.
     OutOfMemory(String),
     /// The driver did not compile the kernels.
-    NotCompiled(String),
+    NotCompiled(Refused),
     /// A call failed.
     Failed(String),
     /// The process crashed or hung.
     Lost(String),
+    /// The device itself is gone: NVML says so.
+    DeviceLost(String),
+}
+
+/// Why a driver does not compile PTX.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What kind of refusal it is.
+    pub kind: RefusedKind,
+    /// The call, its code and what the compiler said.
+    pub reason: String,
+}
+
+/// Kinds of refusal, by the code of `cuModuleLoadDataEx`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusedKind {
+    /// 209: the module has nothing for this device.
+    NoBinary,
+    /// 221: the compiler's library is not there.
+    NoCompiler,
+    /// 222: the PTX is newer than the driver.
+    DriverTooOld,
+    /// 223: compiling is switched off.
+    SwitchedOff,
+    /// 200, 218: the compiler takes the PTX for wrong.
+    Invalid,
 }
 
 impl Stop {
@@ -172,9 +203,10 @@ impl Stop {
         match self {
             Self::Unsupported(reason)
             | Self::OutOfMemory(reason)
-            | Self::NotCompiled(reason)
             | Self::Failed(reason)
-            | Self::Lost(reason) => reason,
+            | Self::Lost(reason)
+            | Self::DeviceLost(reason) => reason,
+            Self::NotCompiled(refused) => &refused.reason,
         }
     }
 }
@@ -208,6 +240,8 @@ pub enum Report {
     Device(Device),
     /// It is set up and waits for its turn.
     Ready,
+    /// Device memory that nobody holds, when its turn came.
+    Free(Bytes),
     /// What it works on now.
     At(String),
     /// The read rate of the same process at its start, in bytes a second: what shares are shares of.
@@ -229,6 +263,8 @@ pub enum Report {
 pub struct Measured {
     /// The family.
     pub family: Family,
+    /// Device memory that nobody held at the start.
+    pub free: Option<Bytes>,
     /// The read rate at the start, in bytes a second.
     pub read: Option<f64>,
     /// And at the end.
@@ -244,7 +280,7 @@ pub struct Measured {
 impl Measured {
     /// Nothing yet.
     pub const fn nothing(family: Family) -> Self {
-        Self { family, read: None, read_again: None, samples: Vec::new(), peers: Vec::new(), stopped: Vec::new() }
+        Self { family, free: None, read: None, read_again: None, samples: Vec::new(), peers: Vec::new(), stopped: Vec::new() }
     }
 
     /// By how much the read rate changed while this family was measured: 0.03 is 3 %.

@@ -6,7 +6,7 @@ mod step;
 
 use super::deviation::Deviation;
 use super::driver::{Error, Order};
-use super::modules::{Kernels, Source};
+use super::modules::Kernels;
 use super::workbench::{Workbench, sample};
 use crate::measurement::{Launch, Report};
 use kernels::{Loaded, Timed, Variant};
@@ -26,16 +26,15 @@ const SHAPES: [[usize; 4]; 7] =
 const QUICK: [[usize; 4]; 2] = [[1, 32_768, 64, 8], [16, 4096, 64, 8]];
 
 /// Measures all of it.
-pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
-    let kernels = Kernels::load(bench.gpu, Source::PagedAttention)?;
+pub(super) fn measure(bench: &Workbench<'_>, kernels: &Kernels<'_>) -> Result<(), Error> {
     let size = POOL.min(bench.gpu.free_memory()? / 4) / 4096 * 4096;
     let pools = Pools { keys: bench.gpu.allocate(size)?, values: bench.gpu.allocate(size)? };
-    for variant in kernels::variants(&kernels) {
+    for variant in kernels::variants(kernels) {
         if bench.quick && variant.timed == Timed::One {
             continue;
         }
         bench.attempt(&format!("attention-{} {}", variant.kv.name(), variant.what()), || {
-            let loaded = variant.load(bench.gpu, &kernels)?;
+            let loaded = variant.load(bench.gpu, kernels)?;
             let small = check(bench, *variant, &loaded, &pools)?;
             let one = [[16, 4096, variant.group * 8, 8]];
             let shapes = match (variant.timed, bench.quick) {
@@ -114,6 +113,7 @@ fn time<'a>(
         let mut sample = sample(&format!("attention-{}", variant.kv.name()), format!("{heads} {}", at(&step.shape)), launch, bytes, timing);
         small.clone().worse(checked.clone()).worse(same).into_sample(&mut sample, variant.error_limit());
         sample.note.clone_from(&note);
+        sample.reduced = note.is_some();
         bench.say(Report::Sample(Box::new(sample)));
     }
     Ok(())

@@ -7,10 +7,13 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 
-use super::driver::{Driver, Error};
+use super::driver::{Driver, Error, Gpu};
+use super::modules::{Kernels, Source};
+use super::nvml::Nvml;
 use super::workbench::Workbench;
 use super::{attention, hbm, host, int4, peer};
-use crate::measurement::{Family, Report};
+use crate::measurement::{Family, Report, Stop};
+use crate::units::Bytes;
 
 /// Runs what the words after [`super::WORD`] ask for; whether they could be understood.
 pub fn run(words: &[OsString]) -> bool {
@@ -19,15 +22,15 @@ pub fn run(words: &[OsString]) -> bool {
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     let done = match words.as_slice() {
-        ["devices"] => devices(),
+        ["devices"] => devices().map_err(|error| error.stop()),
         [ordinal, family, rest @ ..] => match (ordinal.parse(), Family::named(family)) {
             (Ok(ordinal), Some(family)) => measure(ordinal, family, rest.contains(&"quick")),
             _ => return false,
         },
         _ => return false,
     };
-    if let Err(error) = done {
-        say(Report::Stopped(String::new(), error.stop()));
+    if let Err(stop) = done {
+        say(Report::Stopped(String::new(), stop));
     }
     say(Report::Done);
     true
@@ -44,24 +47,46 @@ fn devices() -> Result<(), Error> {
 }
 
 /// Sets up, waits for the word of the parent, and measures.
-fn measure(ordinal: u32, family: Family, quick: bool) -> Result<(), Error> {
+fn measure(ordinal: u32, family: Family, quick: bool) -> Result<(), Stop> {
     say(Report::At("setting up".to_owned()));
-    let driver = Driver::start()?;
-    let gpu = driver.open(ordinal)?;
-    let bench = Workbench::new(&gpu, quick, &say)?;
+    let failed = |error: Error| error.stop();
+    let driver = Driver::start().map_err(failed)?;
+    let gpu = driver.open(ordinal).map_err(failed)?;
+    let nvml = Nvml::open(&gpu.facts.pci);
+    one(&driver, &gpu, nvml.as_ref(), family, quick).map_err(|error| match &nvml {
+        Some(nvml) if nvml.is_lost() => Stop::DeviceLost(format!("NVML says that the GPU is lost; {error}")),
+        _ => error.stop(),
+    })
+}
+
+fn one(driver: &Driver, gpu: &Gpu, nvml: Option<&Nvml>, family: Family, quick: bool) -> Result<(), Error> {
+    let bench = Workbench::new(gpu, nvml, quick, &say)?;
+    // Compiled while other families are measured: that takes longer than measuring, where the driver has not kept it.
+    let kernels = Source::of(family).map(|source| Kernels::load(gpu, source)).transpose()?;
+    if let Some(kernels) = kernels.as_ref().filter(|_| !quick) {
+        kernels.complete();
+    }
     say(Report::Ready);
     let _ = std::io::stdin().lock().read_line(&mut String::new());
-    say(Report::At("reading memory".to_owned()));
-    say(Report::Read(bench.read_rate()?));
-    match family {
-        Family::Hbm => hbm::measure(&bench)?,
-        Family::Host => host::measure(&bench)?,
-        Family::Peer => peer::measure(&bench, &driver)?,
-        Family::Int4 => int4::measure(&bench)?,
-        Family::Attention => attention::measure(&bench)?,
+    say(Report::Free(Bytes(gpu.free_memory()? as u64)));
+    read_rate(&bench, "reading memory", Report::Read)?;
+    match (family, kernels) {
+        (Family::Hbm, _) => hbm::measure(&bench)?,
+        (Family::Host, _) => host::measure(&bench)?,
+        (Family::Peer, _) => peer::measure(&bench, driver)?,
+        (Family::Int4, Some(kernels)) => int4::measure(&bench, &kernels)?,
+        (Family::Attention, Some(kernels)) => attention::measure(&bench, &kernels)?,
+        (Family::Int4 | Family::Attention, None) => {}
     }
-    say(Report::At("reading memory again".to_owned()));
-    say(Report::ReadAgain(bench.read_rate()?));
+    read_rate(&bench, "reading memory again", Report::ReadAgain)
+}
+
+/// Says the read rate, where there is a kernel that reads.
+fn read_rate(bench: &Workbench<'_>, at: &str, report: impl FnOnce(f64) -> Report) -> Result<(), Error> {
+    if bench.kernels().is_ok() {
+        bench.at(at);
+        bench.say(report(bench.read_rate()?));
+    }
     Ok(())
 }
 

@@ -114,6 +114,12 @@ impl Data {
         format.value(if format.size() == 1 { bits as u16 & 0xff } else { bits as u16 })
     }
 
+    /// Fills the whole buffer from the host, where no kernel can.
+    pub(super) fn write(self, buffer: &Buffer<'_>) -> Result<(), Error> {
+        let words: Vec<u32> = (0..buffer.size() / 4).map(|index| self.word(index)).collect();
+        buffer.write(&words)
+    }
+
     /// Fills the whole buffer.
     pub(super) fn fill(self, gpu: &Gpu, kernel: &Kernel, buffer: &Buffer<'_>) -> Result<(), Error> {
         let words = buffer.size() / 4;

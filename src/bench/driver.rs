@@ -19,7 +19,7 @@ use thiserror::Error as ThisError;
 pub(super) use kernel::{Argument, Kernel, Module, Order};
 pub(super) use memory::{Buffer, Stream};
 
-use crate::measurement::{Device, Stop};
+use crate::measurement::{Device, Refused, RefusedKind, Stop};
 use crate::units::Bytes;
 use api::{Api, Handle, call};
 
@@ -64,10 +64,24 @@ impl Error {
         }
     }
 
-    /// Whether the driver would not compile PTX: no binary for this device, PTX that is invalid or too new, no compiler, or one
-    /// that is switched off.
-    fn is_compile_error(&self) -> bool {
-        matches!(self, Self::Code { call: "cuModuleLoadDataEx", code: 200 | 209 | 218 | 221 | 222 | 223, .. })
+    /// Why the driver would not compile PTX, where that is what happened. The codes are those of `CUresult` in cuda.h.
+    fn refused(&self) -> Option<RefusedKind> {
+        match self {
+            Self::Code { call: "cuModuleLoadDataEx", code, .. } => match code {
+                209 => Some(RefusedKind::NoBinary),
+                200 | 218 => Some(RefusedKind::Invalid),
+                221 => Some(RefusedKind::NoCompiler),
+                222 => Some(RefusedKind::DriverTooOld),
+                223 => Some(RefusedKind::SwitchedOff),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether the driver would not compile PTX.
+    pub(super) fn is_compile_error(&self) -> bool {
+        self.refused().is_some()
     }
 
     /// How it is reported.
@@ -75,8 +89,10 @@ impl Error {
         match self {
             Self::Refused(reason) => Stop::Unsupported(reason.clone()),
             Self::Code { code: 2, .. } => Stop::OutOfMemory(self.to_string()),
-            _ if self.is_compile_error() => Stop::NotCompiled(self.to_string()),
-            _ => Stop::Failed(self.to_string()),
+            _ => match self.refused() {
+                Some(kind) => Stop::NotCompiled(Refused { kind, reason: self.to_string() }),
+                None => Stop::Failed(self.to_string()),
+            },
         }
     }
 

@@ -24,9 +24,11 @@ pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
     down.words().fill(0x5a5a_5a5a);
     let (to, from) = (gpu.allocate(size)?, bench.filled(size, Data::words())?);
     let shape = format!("pinned {} MiB", size >> 20);
+    let note = (size < SIZE).then(|| format!("{} MiB instead of {}, because only {} MiB are free", size >> 20, SIZE >> 20, free >> 20));
     let say = |kernel: &str, bytes: usize, timing: Timing, fault: Option<String>| {
         let mut sample = sample(kernel, shape.clone(), Launch::CopyEngine, bytes, timing);
-        sample.fault = fault;
+        (sample.fault, sample.note) = (fault, note.clone());
+        sample.reduced = note.is_some();
         bench.say(Report::Sample(Box::new(sample)));
     };
     let time = |copy: &dyn Fn() -> Result<(), Error>| -> Result<Timing, Error> {

@@ -7,7 +7,7 @@ mod reference;
 use super::data::{Data, Format};
 use super::deviation::Deviation;
 use super::driver::{Argument, Buffer, Error, Order};
-use super::modules::{Kernels, Source};
+use super::modules::Kernels;
 use super::workbench::{Workbench, sample};
 use crate::measurement::{Launch, Report};
 use kernels::Loaded;
@@ -34,9 +34,8 @@ const CHECKS: [(Matrix, u32); 4] =
     [(Matrix { n: 256, k: 128 }, 4), (Matrix { n: 256, k: 1152 }, 3), (Matrix { n: 768, k: 640 }, 2), (Matrix { n: 512, k: 768 }, 5)];
 
 /// Measures all of it.
-pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
-    let kernels = Kernels::load(bench.gpu, Source::W4a16)?;
-    for format in kernels::formats(&kernels) {
+pub(super) fn measure(bench: &Workbench<'_>, kernels: &Kernels<'_>) -> Result<(), Error> {
+    for format in kernels::formats(kernels) {
         let second = *format == Format::F16 && !kernels.is_turing();
         if second && bench.quick {
             continue;
@@ -44,7 +43,7 @@ pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
         let name = format!("int4-{}", format.name());
         let mut small = Deviation::default();
         bench.attempt(&name, || {
-            for loaded in kernels::all(bench.gpu, &kernels, *format)? {
+            for loaded in kernels::all(bench.gpu, kernels, *format)? {
                 small = small.clone().worse(check(bench, &loaded, *format)?);
             }
             Ok(())
@@ -55,7 +54,7 @@ pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
             (false, false) => &SHAPES,
         };
         for (matrix, rows) in shapes {
-            bench.attempt(&format!("{name} {}×{}", matrix.n, matrix.k), || shape(bench, &kernels, *format, *matrix, rows, &small))?;
+            bench.attempt(&format!("{name} {}×{}", matrix.n, matrix.k), || shape(bench, kernels, *format, *matrix, rows, &small))?;
         }
     }
     Ok(())
@@ -117,6 +116,7 @@ fn shape(
                 sample(&format!("int4-{}", format.name()), format!("{}×{} M={rows}", matrix.n, matrix.k), launch, bytes, timing);
             deviation.into_sample(&mut sample, reference::limit(format));
             sample.note.clone_from(&note);
+            sample.reduced = note.is_some();
             bench.say(Report::Sample(Box::new(sample)));
         }
     }

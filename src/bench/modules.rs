@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use super::driver::{Error, Gpu, Kernel, Module};
+use crate::measurement::Family;
 
 /// PTX of one source, for the oldest compute capability that it runs on.
 type Ptx = ((u32, u32), &'static str);
@@ -19,6 +20,15 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// What a family runs besides the kernels of memory.
+    pub(super) const fn of(family: Family) -> Option<Self> {
+        match family {
+            Family::Hbm | Family::Host | Family::Peer => None,
+            Family::Int4 => Some(Self::W4a16),
+            Family::Attention => Some(Self::PagedAttention),
+        }
+    }
+
     const fn ptx(self) -> [Ptx; 3] {
         match self {
             Self::Memory => [
@@ -67,13 +77,27 @@ impl<'a> Kernels<'a> {
         }))
     }
 
+    /// Compiles the form before the newest now, which has the kernels that the newest leaves out. Where that fails, asking for
+    /// one of them says why.
+    pub(super) fn complete(&self) {
+        if self.capability >= (9, 0)
+            && let Some((_, ptx)) = self.older_form()
+            && let Ok(module) = self.gpu.load(ptx)
+        {
+            let _ = self.older.set(module);
+        }
+    }
+
+    fn older_form(&self) -> Option<Ptx> {
+        self.source.ptx().into_iter().find(|(capability, _)| *capability < self.capability)
+    }
+
     /// A kernel; one that the newest form leaves out comes from the one before.
     pub(super) fn kernel(&self, name: &str, threads: u32, shared: usize) -> Result<Kernel, Error> {
         match self.newest.kernel(name, threads, shared) {
             Err(error) if error.may_load_older() => {
                 if self.older.get().is_none() {
-                    let older = self.source.ptx().into_iter().find(|(capability, _)| *capability < self.capability);
-                    let module = self.gpu.load(older.ok_or(error)?.1)?;
+                    let module = self.gpu.load(self.older_form().ok_or(error)?.1)?;
                     let _ = self.older.set(module);
                 }
                 self.older.get().map_or_else(|| self.newest.kernel(name, threads, shared), |module| module.kernel(name, threads, shared))

@@ -12,6 +12,9 @@ use crate::measurement::Conditions;
 const CLOCKS: [c_uint; 2] = [1, 2];
 /// `NVML_TEMPERATURE_GPU`.
 const TEMPERATURE_OF_GPU: c_uint = 0;
+/// `NVML_ERROR_GPU_IS_LOST`, `NVML_ERROR_RESET_REQUIRED`.
+const LOST: c_int = 15;
+const RESET_REQUIRED: c_int = 16;
 
 /// Bits of `nvmlDeviceGetCurrentClocksThrottleReasons` that slow a kernel down, from nvml.h. Idleness (1), clocks that an
 /// application asked for (2) and those of a display (256) are no reasons.
@@ -52,6 +55,18 @@ impl Nvml {
         (found == 0).then_some(Self { library, device })
     }
 
+    /// Whether the device has fallen off its bus or needs a reset.
+    pub(super) fn is_lost(&self) -> bool {
+        let mut value = 0;
+        // SAFETY: the signature is that of nvml.h, and the pointer outlives the call.
+        let code = unsafe {
+            self.library
+                .get::<unsafe extern "C" fn(*mut c_void, c_uint, *mut c_uint) -> c_int>(b"nvmlDeviceGetTemperature\0")
+                .map(|function| function(self.device, TEMPERATURE_OF_GPU, &raw mut value))
+        };
+        matches!(code, Ok(LOST | RESET_REQUIRED))
+    }
+
     /// The device now.
     pub(super) fn conditions(&self) -> Conditions {
         let clock = |index: usize| self.of_kind(b"nvmlDeviceGetClockInfo\0", CLOCKS.get(index).copied().unwrap_or(0));
@@ -61,6 +76,7 @@ impl Nvml {
             memory_mhz: clock(1),
             temperature_c: self.of_kind(b"nvmlDeviceGetTemperature\0", TEMPERATURE_OF_GPU),
             power_mw: self.number(b"nvmlDeviceGetPowerUsage\0"),
+            power_limit_mw: pair(b"nvmlDeviceGetEnforcedPowerLimit\0", b"nvmlDeviceGetPowerManagementDefaultLimit\0"),
             throttling: self.throttling(),
             pcie: pair(b"nvmlDeviceGetCurrPcieLinkGeneration\0", b"nvmlDeviceGetCurrPcieLinkWidth\0"),
             pcie_most: pair(b"nvmlDeviceGetMaxPcieLinkGeneration\0", b"nvmlDeviceGetMaxPcieLinkWidth\0"),

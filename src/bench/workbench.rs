@@ -23,13 +23,26 @@ const CACHES: usize = 4;
 /// A device, ready.
 pub(super) struct Workbench<'a> {
     pub(super) gpu: &'a Gpu,
-    pub(super) memory: Kernels<'a>,
     /// Whether to measure less.
     pub(super) quick: bool,
-    nvml: Option<Nvml>,
+    nvml: Option<&'a Nvml>,
+    memory: Result<Memory<'a>, Error>,
+    say: &'a dyn Fn(Report),
+}
+
+/// The kernels that every family uses.
+#[derive(Debug)]
+struct Memory<'a> {
+    kernels: Kernels<'a>,
     fill: Kernel,
     read: Kernel,
-    say: &'a dyn Fn(Report),
+}
+
+impl<'a> Memory<'a> {
+    fn load(gpu: &'a Gpu) -> Result<Self, Error> {
+        let kernels = Kernels::load(gpu, Source::Memory)?;
+        Ok(Self { fill: kernels.kernel("fill", 256, 0)?, read: kernels.kernel("read", 1024, 0)?, kernels })
+    }
 }
 
 /// A measured time and the device meanwhile.
@@ -40,11 +53,24 @@ pub(super) struct Timing {
 }
 
 impl<'a> Workbench<'a> {
-    pub(super) fn new(gpu: &'a Gpu, quick: bool, say: &'a dyn Fn(Report)) -> Result<Self, Error> {
-        let memory = Kernels::load(gpu, Source::Memory)?;
-        let fill = memory.kernel("fill", 256, 0)?;
-        let read = memory.kernel("read", 1024, 0)?;
-        Ok(Self { gpu, memory, quick, nvml: Nvml::open(&gpu.facts.pci), fill, read, say })
+    /// A workbench, with or without kernels: what the driver does not compile, copies do not need.
+    ///
+    /// # Errors
+    /// When loading kernels fails for another reason than the compiler's.
+    pub(super) fn new(gpu: &'a Gpu, nvml: Option<&'a Nvml>, quick: bool, say: &'a dyn Fn(Report)) -> Result<Self, Error> {
+        match Memory::load(gpu) {
+            Err(error) if !error.is_compile_error() => Err(error),
+            memory => Ok(Self { gpu, quick, nvml, memory, say }),
+        }
+    }
+
+    fn memory(&self) -> Result<&Memory<'a>, Error> {
+        self.memory.as_ref().map_err(Clone::clone)
+    }
+
+    /// The kernels of `memory.cu`.
+    pub(super) fn kernels(&self) -> Result<&Kernels<'a>, Error> {
+        Ok(&self.memory()?.kernels)
     }
 
     /// Says something to the parent.
@@ -66,7 +92,7 @@ impl<'a> Workbench<'a> {
                     self.say(Report::Stopped(name.to_owned(), stop));
                     Ok(())
                 }
-                Stop::Failed(_) | Stop::Lost(_) => Err(error),
+                Stop::Failed(_) | Stop::Lost(_) | Stop::DeviceLost(_) => Err(error),
             },
             Ok(()) => Ok(()),
         }
@@ -81,7 +107,10 @@ impl<'a> Workbench<'a> {
 
     /// Fills a buffer again.
     pub(super) fn refill(&self, buffer: &Buffer<'_>, data: Data) -> Result<(), Error> {
-        data.fill(self.gpu, &self.fill, buffer)
+        match &self.memory {
+            Ok(memory) => data.fill(self.gpu, &memory.fill, buffer),
+            Err(_) => data.write(buffer),
+        }
     }
 
     /// The smallest total size of rotating buffers that no cache holds.
@@ -91,7 +120,7 @@ impl<'a> Workbench<'a> {
 
     /// The device now.
     pub(super) fn conditions(&self) -> Conditions {
-        self.nvml.as_ref().map(Nvml::conditions).unwrap_or_default()
+        self.nvml.map(Nvml::conditions).unwrap_or_default()
     }
 
     /// Times `launch`, which is called with 0, 1, … and puts one launch into the stream, taking turns over `turns` sets of
@@ -126,7 +155,8 @@ impl<'a> Workbench<'a> {
     /// Reads all of a buffer with the kernel `read`.
     pub(super) fn read(&self, buffer: &Buffer<'_>, sum: &Buffer<'_>) -> Result<(), Error> {
         let arguments = [Argument::Wide(buffer.at(0)), Argument::Wide(buffer.size() as u64 / 16), Argument::Wide(sum.at(0))];
-        self.gpu.launch(&self.read, self.gpu.facts.multiprocessors * self.read.resident.min(2), Order::After, &arguments)
+        let read = &self.memory()?.read;
+        self.gpu.launch(read, self.gpu.facts.multiprocessors * read.resident.min(2), Order::After, &arguments)
     }
 
     /// The read rate now, in bytes a second: what the rates of other kernels are compared with.
@@ -159,5 +189,6 @@ pub(super) fn sample(kernel: &str, shape: String, launch: Launch, bytes: usize, 
         fault: None,
         conditions: timing.conditions,
         note: None,
+        reduced: false,
     }
 }

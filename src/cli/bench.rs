@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::values;
+use super::{FailOn, values};
 use crate::measurement::Family;
 
 pub(super) const BENCH_EXAMPLES: &str = "\
@@ -41,6 +41,10 @@ pub struct BenchCommand {
     /// The form of the report
     #[arg(long, value_enum, default_value_t = BenchFormat::Text, help_heading = "Output")]
     pub format: BenchFormat,
+
+    /// Fail (exit code 1) for findings of this severity and above
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Error, help_heading = "Output")]
+    pub fail_on: FailOn,
 
     /// Also write the JSON report into this file
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]

@@ -27,7 +27,12 @@ pub fn run(command: &BenchCommand) -> Result<u8, Error> {
     let Some(devices) = chosen(command, &found)? else { return Ok(none(&found)) };
     let catalog = Catalog::builtin();
     let judged: Vec<_> = devices.iter().map(|device| judge::judge(bench::measure(device, &request, output::progress), &catalog)).collect();
-    let code = if judged.iter().any(|gpu| !gpu.findings.is_empty()) || found.stop.is_some() { EXIT_FINDINGS } else { EXIT_GOOD };
+    let failed = judged.iter().filter_map(judge::GpuJudged::worst).any(|worst| worst >= command.fail_on.severity());
+    if let Some(stop) = &found.stop {
+        let count = found.devices.len();
+        output::failure(&Error::input(format!("the driver named {count} devices and then no more: {}", stop.reason())));
+    }
+    let code = if failed || found.stop.is_some() { EXIT_FINDINGS } else { EXIT_GOOD };
     let machine = json::bench::render(&judged, found.cuda, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
     if let Some(path) = &command.output {
         write(path, &machine)?;

@@ -38,7 +38,7 @@ pub static TERMS: [Page; 7] = pages!["": "weights", "kv_cache", "activation_peak
 pub static STARTUP: [Page; 2] = pages!["startup/": "rest", "measured"];
 
 /// The findings, by id.
-pub static FINDINGS: [Page; 70] = pages!["findings/":
+pub static FINDINGS: [Page; 72] = pages!["findings/":
     "api-key-short",
     "asked-but-unseen",
     "base-environment-used",
@@ -71,7 +71,9 @@ pub static FINDINGS: [Page; 70] = pages!["findings/":
     "flag-without-effect",
     "glibc-too-old",
     "gpu-kernels-not-compiled",
+    "gpu-lost",
     "gpu-measurement-failed",
+    "gpu-memory-short",
     "gpu-result-wrong",
     "gpu-slow",
     "heads-not-divisible",

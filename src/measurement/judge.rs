@@ -1,6 +1,7 @@
 //! From measurements to verdicts and findings: a function of what was measured and of the floors in `rules/bench.toml`.
 
 mod cause;
+mod stopped;
 
 use super::{GpuMeasured, Launch, Measured, Peer, Sample, Stop};
 use crate::catalog::{Catalog, Floor, FloorOf, Gpu};
@@ -59,6 +60,11 @@ pub struct GpuJudged {
 }
 
 impl GpuJudged {
+    /// The gravest of what is wrong.
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().map(|finding| finding.severity).max()
+    }
+
     /// What was not measured, and why: a family's own name stands for all of it.
     pub fn skipped(&self) -> impl Iterator<Item = (String, &Stop)> {
         let of = |family: &'_ Measured| family.family.name();
@@ -87,8 +93,8 @@ pub fn judge(measured: GpuMeasured, catalog: &Catalog) -> GpuJudged {
             judged.results.push(result);
         }
         judged.findings.extend(family.peers.iter().filter(|peer| !peer.verified).map(|peer| damaged(peer, &subject)));
-        judged.findings.extend(family.stopped.iter().filter_map(|(name, stop)| stopped(family, name, stop, &subject)));
     }
+    judged.findings.extend(stopped::findings(&judged.measured, &subject));
     judged
 }
 
@@ -97,7 +103,7 @@ fn one(sample: &Sample, family: &Measured, gpu: Option<&Gpu>, peak: Option<f64>,
     let overlapped = sample.launch == Launch::Overlapped;
     let rule = catalog.floors().of(&sample.kernel, gpu.map(|gpu| gpu.id.as_str()), &sample.shape, overlapped);
     // A measurement that had to be smaller is not held to what the full one reaches.
-    let rule = rule.filter(|_| sample.note.is_none());
+    let rule = rule.filter(|_| !sample.reduced);
     let floor = rule.and_then(|rule| Some(rule.share * base(rule, sample, family, gpu, peak, catalog)?));
     let verdict = match (rate, floor) {
         _ if !sample.is_right() => Verdict::Wrong,
@@ -186,31 +192,4 @@ fn damaged(peer: &Peer, subject: &str) -> Finding {
             Fix::edit("switch the IOMMU and PCI Express access control (ACS) off in the firmware, or pass them through"),
         ],
     }
-}
-
-fn stopped(family: &Measured, name: &str, stop: &Stop, subject: &str) -> Option<Finding> {
-    let what = if name.is_empty() { family.family.name() } else { name };
-    let (id, message, fixes) = match stop {
-        Stop::Unsupported(_) | Stop::OutOfMemory(_) => return None,
-        Stop::NotCompiled(reason) => (
-            "gpu-kernels-not-compiled",
-            format!("the driver did not compile the kernels of `{what}`: {reason}"),
-            vec![
-                Fix::edit("in a container, let the runtime mount `libnvidia-ptxjitcompiler.so.1`: the capability `compute` brings it")
-                    .with_command("docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility …"),
-                Fix::edit("where the driver is older than R470, install a newer one"),
-            ],
-        ),
-        Stop::Failed(reason) | Stop::Lost(reason) => (
-            "gpu-measurement-failed",
-            format!("`{what}` could not be measured to its end: {reason}"),
-            vec![
-                Fix::edit("see what the kernel logged about the GPU").with_command("dmesg | grep -i -e xid -e nvrm"),
-                Fix::edit("measure this family alone").with_command(format!("gpudoctor bench --only {}", family.family.name())),
-            ],
-        ),
-    };
-    let source = "gpudoctor bench".to_owned();
-    let evidence = vec![Evidence { fact: what.to_owned(), value: stop.reason().to_owned(), source }];
-    Some(Finding { id: id.to_owned(), severity: Severity::Error, subject: subject.to_owned(), message, evidence, fixes })
 }

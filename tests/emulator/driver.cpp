@@ -1,8 +1,8 @@
 // A libcuda.so.1 without a GPU: device memory is host memory, kernels run through the emulator.
 //
-// What it says of itself is set by variables: EMULATED_SMS (multiprocessors, 3), EMULATED_DEVICES (1), EMULATED_FREE_MIB (96),
+// What it says of itself is set by variables: EMULATED_SMS (multiprocessors, 3), EMULATED_DEVICES (1), EMULATED_FREE_MIB (96), EMULATED_HELD_MIB (0),
 // EMULATED_CAPABILITY (80), EMULATED_CLOCK_KHZ (memory clock, 1: any rate is far above what such a card could reach), and
-// EMULATED_FAIL=function:code, or function:hang: that call fails, or never returns.
+// EMULATED_FAIL=function:code, or function:hang: that call fails, or never returns; function:code@N, from the N-th such call on.
 // Device memory ends at pages that cannot be touched, and what is freed cannot be touched again.
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,6 +30,9 @@ int injected(const char* function) {
   const char* wanted = getenv("EMULATED_FAIL");
   const size_t length = strlen(function);
   if (!wanted || strncmp(wanted, function, length) != 0 || wanted[length] != ':') return 0;
+  static long calls = 0;
+  const char* from = strchr(wanted, '@');
+  if (from && ++calls < atol(from + 1)) return 0;
   if (strcmp(wanted + length + 1, "hang") == 0)
     for (;;) pause();
   return atoi(wanted + length + 1);
@@ -47,6 +50,8 @@ Graph* capturing = nullptr;
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 size_t total_memory() { return (size_t)setting("EMULATED_FREE_MIB", 96) << 20; }
+// What other programs hold.
+size_t held_memory() { return (size_t)setting("EMULATED_HELD_MIB", 0) << 20; }
 
 // Runs now, or when the graph that is being captured is launched.
 int enqueue(std::function<void()> work) {
@@ -62,7 +67,12 @@ int cuDriverGetVersion(int* version) { *version = 12040; return 0; }
 int cuGetErrorName(int code, const char** name) {
   switch (code) {
     case 2: *name = "CUDA_ERROR_OUT_OF_MEMORY"; break;
+    case 209: *name = "CUDA_ERROR_NO_BINARY_FOR_GPU"; break;
+    case 218: *name = "CUDA_ERROR_INVALID_PTX"; break;
+    case 221: *name = "CUDA_ERROR_JIT_COMPILER_NOT_FOUND"; break;
     case 222: *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; break;
+    case 223: *name = "CUDA_ERROR_JIT_COMPILATION_DISABLED"; break;
+    case 719: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
     case 715: *name = "CUDA_ERROR_ILLEGAL_INSTRUCTION"; break;
     default: *name = "CUDA_ERROR_INJECTED";
   }
@@ -92,10 +102,15 @@ int cuCtxSetCurrent(void*) { return 0; }
 int cuCtxEnablePeerAccess(void*, unsigned) { MAY_FAIL; return 0; }
 int cuDeviceCanAccessPeer(int* can, int, int) { *can = 1; return 0; }
 
-int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) { MAY_FAIL; *total = total_memory(); *free_bytes = *total - allocated; return 0; }
+int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
+  MAY_FAIL;
+  *total = total_memory();
+  *free_bytes = *total - held_memory() - allocated;
+  return 0;
+}
 int cuMemAlloc_v2(u64* address, size_t size) {
   MAY_FAIL;
-  if (allocated + size > total_memory()) return 2;
+  if (allocated + size > total_memory() - held_memory()) return 2;
   const size_t length = (size + PAGE - 1) / PAGE * PAGE;
   u8* pages = (u8*)mmap(nullptr, length + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) return 2;
@@ -141,6 +156,7 @@ int cuStreamBeginCapture_v2(void*, int) { MAY_FAIL; capturing = new Graph; retur
 int cuStreamEndCapture(void*, void** graph) { *graph = capturing; capturing = nullptr; return 0; }
 int cuGraphInstantiateWithFlags(void** executable, void* graph, u64) { *executable = new Graph(*(Graph*)graph); return 0; }
 int cuGraphLaunch(void* executable, void*) {
+  MAY_FAIL;
   for (const auto& work : *(Graph*)executable) work();
   return 0;
 }

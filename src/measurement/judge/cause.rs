@@ -31,6 +31,8 @@ pub(super) fn likely(result: &Judged, family: &Measured) -> (String, Vec<Evidenc
         let mut found = vec![evidence("throttling", reasons.clone(), "nvmlDeviceGetCurrentClocksThrottleReasons during the measurement")];
         found.extend(conditions.sm_mhz.map(|clock| evidence("SM clock", format!("{clock} MHz"), "NVML")));
         found.extend(conditions.power_mw.map(|power| evidence("power", format!("{} W", power / 1000), "NVML")));
+        let limit = |(now, usual): (u32, u32)| format!("{} W of {} W", now / 1000, usual / 1000);
+        found.extend(conditions.power_limit_mw.map(|limits| evidence("power limit", limit(limits), "NVML")));
         found.extend(conditions.temperature_c.map(|temperature| evidence("temperature", format!("{temperature} °C"), "NVML")));
         return (
             format!("the GPU lowered its clocks meanwhile: {reasons}"),
