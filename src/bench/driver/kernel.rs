@@ -16,8 +16,8 @@ const MOST_SHARED: c_int = 8;
 const OVERLAP: c_int = 6;
 /// `CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION`.
 const CLUSTER: c_int = 4;
-/// What a kernel may take of shared memory without asking for more, in bytes.
-const USUAL_SHARED: usize = 48 << 10;
+/// What a kernel may take of dynamic shared memory without asking for more, in bytes: 48 KiB, of which its own variables take some.
+const USUAL_SHARED: usize = 40 << 10;
 
 /// A kernel with its launch shape.
 #[derive(Clone, Copy, Debug)]
