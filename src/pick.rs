@@ -115,6 +115,12 @@ fn best<'a>(fit: &[&'a Gpu], count: usize, links: &[Link]) -> Vec<&'a Gpu> {
     if fit.len() > MOST {
         return fit.iter().take(count).copied().collect();
     }
+    let between = |a: &Gpu, b: &Gpu| {
+        let link = links.iter().find(|link| (link.a, link.b) == (a.index, b.index) || (link.a, link.b) == (b.index, a.index));
+        link.is_some_and(|link| link.nvlinks.known().is_some_and(|links| *links > 0))
+    };
+    // There are up to 2^16 sets, and 120 pairs in each.
+    let joined: Vec<Vec<bool>> = fit.iter().map(|a| fit.iter().map(|b| between(a, b)).collect()).collect();
     let sets = (0_u32..1 << fit.len()).filter(|set| set.count_ones() as usize == count);
     let score = |set: &u32| {
         let inside = |place: usize| set & (1 << place) != 0;
@@ -126,8 +132,7 @@ fn best<'a>(fit: &[&'a Gpu], count: usize, links: &[Link]) -> Vec<&'a Gpu> {
                 free += a.memory.free.known().map_or(0, |free| free.0 >> 30);
             }
             for (other, b) in fit.iter().enumerate().skip(place + 1) {
-                let link = links.iter().find(|link| (link.a, link.b) == (a.index, b.index) || (link.a, link.b) == (b.index, a.index));
-                let joined = link.is_some_and(|link| link.nvlinks.known().is_some_and(|links| *links > 0));
+                let joined = joined.get(place).and_then(|row| row.get(other)).copied().unwrap_or(false);
                 if inside(place) && inside(other) {
                     pairs[0] += u64::from(a.name.known() == b.name.known());
                     pairs[1] += u64::from(joined);

@@ -19,7 +19,11 @@ use crate::report::{self, github, json, junit, markdown};
 pub fn run(command: &CheckCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.rules.as_deref())?;
     let question = question(command, &catalog)?;
-    let mut capture = capture(command, &catalog)?;
+    let mut capture = std::thread::scope(|scope| {
+        // What the checks are is read while the machine answers.
+        scope.spawn(|| check::ids(&catalog).len());
+        capture(command, &catalog)
+    })?;
     if let (Some(seconds), Reading::Known(image)) = (command.deep, &mut capture.image) {
         let engines: Vec<&str> = match &command.engine {
             Some(engine) => vec![engine.name.as_str()],
@@ -74,6 +78,6 @@ fn capture(command: &CheckCommand, catalog: &Catalog) -> Result<Capture, Error> 
     match &command.from {
         Some(path) => host::recorded(path),
         None if command.image => host::image(command.python.as_deref(), catalog),
-        None => host::here(command.python.as_deref(), command.online),
+        None => host::here(command.python.as_deref(), command.online, Duration::from_secs(command.timeout)),
     }
 }

@@ -1,6 +1,6 @@
 //! The names that identify this machine and its users, so that they can be taken out of what is sent elsewhere.
 
-use nix::unistd::{User, geteuid, gethostname};
+use nix::unistd::{geteuid, gethostname};
 
 use crate::capture::redact::Identifiers;
 use crate::probe::root::Root;
@@ -22,12 +22,12 @@ pub fn identifiers() -> Identifiers {
     let listed = text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (name, id) = (fields.next()?, fields.nth(1)?.parse::<u32>().ok()?);
-        (FIRST_USER..LAST_USER).contains(&id).then(|| name.to_owned())
+        // Asking the resolver of names for this user could wait for a directory service that is down.
+        (id == geteuid().as_raw() || (FIRST_USER..LAST_USER).contains(&id)).then(|| name.to_owned())
     });
-    let me = User::from_uid(geteuid()).ok().flatten().map(|user| user.name);
     let named = ["USER", "LOGNAME", "SUDO_USER", "SLURM_JOB_USER"].iter().filter_map(|name| variable(name));
     let home = variable("HOME").and_then(|home| home.rsplit('/').next().map(str::to_owned));
-    let mut users: Vec<String> = listed.take(MOST).chain(me).chain(named).chain(home).collect();
+    let mut users: Vec<String> = listed.take(MOST).chain(named).chain(home).collect();
     users.sort_unstable();
     users.dedup();
     Identifiers { hosts, users }
