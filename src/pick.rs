@@ -102,7 +102,12 @@ fn refusal(facts: &Facts, wish: &Wish, fit: usize, judged: &[(&Gpu, Option<Strin
             if fit == 0 { "none has that".to_owned() } else { format!("only {} so", cards(fit) + if fit == 1 { " is" } else { " are" }) };
         format!("{} with {free} free {} wanted; {have}", cards(wish.count), if wish.count == 1 { "is" } else { "are" })
     };
-    let reasons = judged.iter().filter_map(|(gpu, obstacle)| Some(format!("GPU {}: {}", gpu.index, obstacle.as_ref()?)));
+    // A card without a number is known by its slot.
+    let name = |gpu: &Gpu| match gpu.address.known() {
+        Some(address) if !gpu.listed => format!("the card at {address}"),
+        _ => format!("GPU {}", gpu.index),
+    };
+    let reasons = judged.iter().filter_map(|(gpu, obstacle)| Some(format!("{}: {}", name(gpu), obstacle.as_ref()?)));
     Refusal { message, reasons: reasons.collect() }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::capture::Capture;
+use crate::capture::{Capture, redact};
 use crate::catalog::Catalog;
 use crate::check::{self, Question};
 use crate::cli::{CheckCommand, CheckFormat};
@@ -20,8 +20,11 @@ pub fn run(command: &CheckCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.rules.as_deref())?;
     let question = question(command, &catalog)?;
     let mut capture = std::thread::scope(|scope| {
-        // What the checks are is read while the machine answers.
-        scope.spawn(|| check::ids(&catalog).len());
+        // Whatever else a check takes gets ready while the machine answers.
+        if command.from.is_none() {
+            scope.spawn(|| check::ids(&catalog).len());
+            scope.spawn(redact::prepare);
+        }
         capture(command, &catalog)
     })?;
     if let (Some(seconds), Reading::Known(image)) = (command.deep, &mut capture.image) {

@@ -79,3 +79,11 @@ pub fn environment(python: Option<&Path>) -> Result<Python, Error> {
 pub fn without_identifiers(capture: Capture) -> Result<Capture, Error> {
     redact::redacted(capture, &probe::identifiers()).map_err(|error| Error::internal(format!("no JSON form: {error}")))
 }
+
+/// `capture` with names and addresses, without tokens, keys and passwords.
+///
+/// # Errors
+/// When gpudoctor itself fails.
+pub fn without_secrets(capture: &Capture) -> Result<Capture, Error> {
+    redact::without_secrets(capture).map_err(|error| Error::internal(format!("no JSON form: {error}")))
+}

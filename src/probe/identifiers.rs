@@ -17,7 +17,12 @@ pub fn identifiers() -> Identifiers {
     let variable = |name: &str| std::env::var(name).ok();
     let own = gethostname().ok().map(|name| name.to_string_lossy().into_owned());
     let hosts = [own, root.line("/etc/hostname").into_known(), variable("HOSTNAME")].into_iter().flatten();
-    let hosts: Vec<String> = hosts.flat_map(|name| [name.split('.').next().unwrap_or_default().to_owned(), name]).collect();
+    // `gpunode17.corp.example`, the machine in it, and the network that it is in.
+    let parts = |name: String| {
+        let (own, domain) = name.split_once('.').unwrap_or((name.as_str(), ""));
+        [own.to_owned(), if domain.contains('.') { domain.to_owned() } else { String::new() }, name.clone()]
+    };
+    let hosts: Vec<String> = hosts.flat_map(parts).filter(|name| !name.is_empty()).collect();
     let text = root.text("/etc/passwd").into_known().unwrap_or_default();
     let listed = text.lines().filter_map(|line| {
         let mut fields = line.split(':');
