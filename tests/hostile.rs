@@ -151,8 +151,16 @@ fn put(value: &mut Value, place: &mut usize, new: &Value) {
     };
     *place = rest;
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| if *place != usize::MAX { put(item, place, new) }),
-        Value::Object(fields) => fields.values_mut().for_each(|item| if *place != usize::MAX { put(item, place, new) }),
+        Value::Array(items) => items.iter_mut().for_each(|item| {
+            if *place != usize::MAX {
+                put(item, place, new)
+            }
+        }),
+        Value::Object(fields) => fields.values_mut().for_each(|item| {
+            if *place != usize::MAX {
+                put(item, place, new)
+            }
+        }),
         _ => {}
     }
 }

@@ -47,7 +47,11 @@ fn put(root: &Path, path: &str, text: &str) {
 /// A machine on which every source that is read says all of it.
 fn planted(root: &Path, pid: u32) {
     // What is known by its form alone; a word that looks like any other is known only by what stands before it.
-    let forms: Vec<&str> = SECRETS.into_iter().filter(|secret| !secret.starts_with("Planted")).chain(IDENTIFIERS.into_iter().filter(|word| *word != "1650522")).collect();
+    let forms: Vec<&str> = SECRETS
+        .into_iter()
+        .filter(|secret| !secret.starts_with("Planted"))
+        .chain(IDENTIFIERS.into_iter().filter(|word| *word != "1650522"))
+        .collect();
     let command = format!(
         "python3\0/home/annabel/serve.py\0--api-key\0Planted-Ap1-Key\0--hf-token={}\0--host\010.9.8.7\0--url\0https://annabel:Planted-Passw0rd@corp.example/x?token=Planted-S3cret\0",
         SECRETS[0]

@@ -70,7 +70,11 @@ fn pick_refuses_politely() {
     assert_eq!((full.code, full.stdout.as_str()), (Some(1), ""));
     assert!(full.stderr.starts_with("1 card with 20.0 GiB free is wanted; none has that\n"), "{}", full.stderr);
     assert!(full.stderr.contains("GPU 1: 11.3 GiB of 79.6 GiB free, held by pid 4000001"), "{}", full.stderr);
-    for (told, reason) in [("gpus=2 mig=3", "MIG instances"), ("gpus=2 compute_mode=2", "`prohibited`"), ("nvmlInit_v2=18", "the card at 0000:18:00.0: the driver does not list it")] {
+    for (told, reason) in [
+        ("gpus=2 mig=3", "MIG instances"),
+        ("gpus=2 compute_mode=2", "`prohibited`"),
+        ("nvmlInit_v2=18", "the card at 0000:18:00.0: the driver does not list it"),
+    ] {
         let refused = on(root.path(), told, &["pick"]);
         assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{told}");
         assert!(refused.stderr.contains(reason), "{told}: {}", refused.stderr);

@@ -105,7 +105,9 @@ static FORMS: LazyLock<Option<Forms>> = LazyLock::new(|| {
         ip4: form(r"(?-u:\b)(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?-u:\b)")?,
         ip6: form(r"(?i)(?-u:\b)(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6})(?-u:\b)")?,
         mount: form(r" - (nfs4?|cifs|smb3?|lustre|ceph|glusterfs|beegfs_nodev|beegfs|gpfs|9p|fuse\.[a-z0-9._-]+) \S+")?,
-        option: form(r"(?-u:\b)(username|password|passwd|pass|credentials|secret|domain|addr|clientaddr|mountaddr|fsname|user_id|group_id)=[^,\s]+")?,
+        option: form(
+            r"(?-u:\b)(username|password|passwd|pass|credentials|secret|domain|addr|clientaddr|mountaddr|fsname|user_id|group_id)=[^,\s]+",
+        )?,
         serial: form(r"(?i)(?-u:\b)(serial number\s*[:=]\s*)(\S+)")?,
     })
 });
