@@ -191,6 +191,17 @@ pub struct CheckCommand {
     #[arg(long, value_name = "PATH", help_heading = "Subject")]
     pub python: Option<PathBuf>,
 
+    /// How long a driver may take to answer; one that hangs is a finding
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=600),
+        help_heading = "Subject",
+        conflicts_with_all = ["image", "from"]
+    )]
+    pub timeout: u64,
+
     /// Also import torch and the engine there, each for at most SECONDS: the one thing that runs Python
     #[arg(
         long,

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::capture::record::LONGEST;
@@ -53,12 +54,12 @@ pub fn cards() -> Capture {
     probe::capture(&Request::gpus())
 }
 
-/// This machine, without who and where: what `capture` would write.
+/// This machine, without who and where: what `capture` would write. A driver that does not answer within `deadline` hangs.
 ///
 /// # Errors
 /// When `python` names no environment.
-pub fn here(python: Option<&Path>, online: bool) -> Result<Capture, Error> {
-    without_identifiers(probe::capture(&Request { copies: true, python: environment(python)?, online, ..Request::all() }))
+pub fn here(python: Option<&Path>, online: bool, deadline: Duration) -> Result<Capture, Error> {
+    without_identifiers(probe::capture(&Request { copies: true, python: environment(python)?, online, deadline, ..Request::all() }))
 }
 
 /// The environment at `python`, or those in reach.
@@ -77,4 +78,12 @@ pub fn environment(python: Option<&Path>) -> Result<Python, Error> {
 /// When gpudoctor itself fails.
 pub fn without_identifiers(capture: Capture) -> Result<Capture, Error> {
     redact::redacted(capture, &probe::identifiers()).map_err(|error| Error::internal(format!("no JSON form: {error}")))
+}
+
+/// `capture` with names and addresses, without tokens, keys and passwords.
+///
+/// # Errors
+/// When gpudoctor itself fails.
+pub fn without_secrets(capture: &Capture) -> Result<Capture, Error> {
+    redact::without_secrets(capture).map_err(|error| Error::internal(format!("no JSON form: {error}")))
 }
