@@ -4,6 +4,7 @@
 
 mod arithmetic;
 mod fork;
+mod machine;
 mod matches;
 mod named;
 mod prefilter;
@@ -14,9 +15,8 @@ mod signs;
 
 use std::io::Read;
 
-use minijinja::Value;
-
 pub use arithmetic::Arithmetic;
+pub use machine::Machine;
 pub use named::{Consequence, Named, Question};
 pub use sightings::Sighting;
 pub use signs::Outcome;
@@ -137,12 +137,11 @@ impl<'p> Examiner<'p> {
         self.lines
     }
 
-    /// The diagnosis. `facts` are those of the machine, as `if_fact` of rules and `when` of advice name them; an empty map
-    /// where nothing is known.
-    pub fn finish(self, facts: &Value) -> Diagnosis {
+    /// The diagnosis, of a log that `machine` printed.
+    pub fn finish(self, machine: &Machine) -> Diagnosis {
         let Patterns { catalog, probes } = self.patterns;
         let matched = matches::all(catalog, probes, &self.sightings);
-        let context = fork::Context { catalog, probes, sightings: &self.sightings, facts };
+        let context = fork::Context { catalog, probes, sightings: &self.sightings, machine };
         let outcome = Outcome::new(catalog.signs(), probes, &self.sightings);
         rank::rank(matched, outcome, &context, self.lines)
     }
