@@ -83,6 +83,7 @@ Examples:
   gpudoctor diagnose serve.log
   docker logs vllm 2>&1 | gpudoctor diagnose -
   kubectl logs POD --previous | gpudoctor diagnose --format json -
+  gpudoctor diagnose serve.log --host                       where the server ran on this machine
 
 Exit codes:
   0  nothing failed in the log
@@ -293,6 +294,14 @@ pub struct DiagnoseCommand {
     /// Keep the terms that a healthy start printed: plans for the same model, card, engine and settings then use them
     #[arg(long, help_heading = "Memory")]
     pub save: bool,
+
+    /// The log is of this machine: its facts decide where one text has several causes
+    #[arg(long, help_heading = "Subject", conflicts_with = "from")]
+    pub host: bool,
+
+    /// The log is of the machine that this capture was taken on; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject")]
+    pub from: Option<PathBuf>,
 
     /// Facts of your own, laid over the built-in rules: a directory of the same layout
     #[arg(long, value_name = "DIR", help_heading = "Subject")]
