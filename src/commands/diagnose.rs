@@ -12,6 +12,7 @@ use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::facts::{Facts, Question};
 use crate::hint::Hint;
 use crate::log::LogError;
+use crate::probe::Request;
 use crate::report::{self, github, json, markdown};
 use crate::startup::{Figures, Known, Start};
 
@@ -62,7 +63,7 @@ fn facts(command: &DiagnoseCommand, catalog: &Catalog) -> Result<Option<Facts>, 
             return Err(Error::usage("the standard input cannot be both the log and the capture").with_hint("name a file for one of them"));
         }
         Some(path) => host::recorded(path)?,
-        None if command.host => host::here(None, false)?,
+        None if command.host => host::here(None, false, Request::all().deadline)?,
         None => return Ok(None),
     };
     Ok(Some(Facts::new(&capture, &Question::default(), catalog)))
