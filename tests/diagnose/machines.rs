@@ -1,7 +1,5 @@
 //! Forks that the facts of a machine settle, and the names of facts that rules use.
 
-#![expect(clippy::disallowed_methods, reason = "runs the program")]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
