@@ -52,7 +52,7 @@ fn foreign_captures_are_refused() {
     let many = format!("{{\"schema\": \"gpudoctor.capture/1\", \"gpudoctor\": \"{}\"}}", "x".repeat(65 << 20));
     for (name, bytes, part) in [
         ("half.json", half, "is not JSON to its end"),
-        ("empty.json", b"".as_slice(), "does not begin with"),
+        ("empty.json", b"".as_slice(), "is empty"),
         ("list.json", b"[]", "does not begin with"),
         ("page.html", b"<html></html>", "does not begin with"),
         ("binary.json", &[0xff, 0xfe, 0x00, 0x7b], "not text"),
