@@ -109,7 +109,7 @@ fn reports_have_forms_for_ci() {
     assert!(github.starts_with("::error title=gpudoctor check%3A driver-older-than-cuda::"), "{github}");
     let broken = program::run(&["check", "--from", "/dev/null"], &[], Duration::from_secs(30));
     assert_eq!((broken.code, broken.stdout.as_str()), (Some(2), ""));
-    assert!(broken.stderr.starts_with("error: `/dev/null`: it does not begin with `{`, so it is no capture"), "{}", broken.stderr);
+    assert!(broken.stderr.starts_with("error: `/dev/null` is empty"), "{}", broken.stderr);
 }
 
 /// With `--require-gpu` what cannot be seen fails; without it, it is counted.
