@@ -12,7 +12,8 @@
 // * The running maximum is moved only when it grew by more than 2^8: below that the exponentials stay in range, and the
 //   rescaling of the accumulators is skipped.
 // * fp8 e4m3 becomes fp16 with logic alone: the byte shifted into place is the value times 2^-8, which the scales absorb; even
-//   and odd bytes form fragments of their own, so no byte is moved. Runs on cards without fp8 instructions.
+//   and odd bytes form fragments of their own, so no byte is moved. Runs on cards without fp8 instructions; those of compute
+//   capability 9.0 convert two bytes at a time.
 // * A (sequence, head) that several blocks share is combined by the last of them to arrive, in the order of the blocks.
 //
 // KV element (page p, slot s, KV head h, d): p * page_stride + s * token_stride + h * head_stride + d, in elements.
@@ -30,6 +31,46 @@ struct KvE4M3 { typedef F16 Math; static constexpr int SIZE = 1; };
 // The high bytes of both halves of x, read as e4m3, as fp16 of the value times 2^-8.
 DEVICE u32 e4m3_high_bytes(u32 x) { return and_or(x, 0x80008000u, (x >> 1) & 0x3f803f80u); }
 DEVICE u32 e4m3_low_bytes(u32 x) { return and_or(x << 8, 0x80008000u, (x << 7) & 0x3f803f80u); }
+
+#if ARCH >= 900
+constexpr bool CONVERTS_E4M3 = true;
+constexpr float E4M3_LIFT = 1.f;
+#else
+constexpr bool CONVERTS_E4M3 = false;
+constexpr float E4M3_LIFT = 256.f; // what the tensor cores get is the value times 2^-8
+#endif
+
+// Four e4m3 values of two rows (words a and b: k of 4t to 4t + 3) as the pairs of an A fragment: two of k, then the other two.
+// Without an instruction that converts, even and odd bytes form the pairs; `query_pairs` deals out Q alike.
+DEVICE void key_fragment(u32 a, u32 b, u32* fragment) {
+  if (CONVERTS_E4M3) {
+    fragment[0] = e4m3x2_to_f16x2(a);
+    fragment[1] = e4m3x2_to_f16x2(b);
+    fragment[2] = e4m3x2_to_f16x2(a >> 16);
+    fragment[3] = e4m3x2_to_f16x2(b >> 16);
+  } else {
+    fragment[0] = e4m3_low_bytes(a);
+    fragment[1] = e4m3_low_bytes(b);
+    fragment[2] = e4m3_high_bytes(a);
+    fragment[3] = e4m3_high_bytes(b);
+  }
+}
+template <typename In, typename Math> DEVICE void query_pairs(uint2 q, u32* pairs) {
+  const float x0 = Format<In>::low(q.x), x1 = Format<In>::high(q.x), x2 = Format<In>::low(q.y), x3 = Format<In>::high(q.y);
+  pairs[0] = CONVERTS_E4M3 ? Format<Math>::pack(x0, x1) : Format<Math>::pack(x0, x2);
+  pairs[1] = CONVERTS_E4M3 ? Format<Math>::pack(x2, x3) : Format<Math>::pack(x1, x3);
+}
+// Two neighbouring d of two tokens (bytes: token 2t d, d + 1; token 2t + 1 d, d + 1) as a pair of tokens for each d.
+DEVICE void value_pairs(u32 x, u32* even, u32* odd) {
+  if (CONVERTS_E4M3) {
+    const u32 dealt = __byte_perm(x, 0, 0x3120);
+    *even = e4m3x2_to_f16x2(dealt);
+    *odd = e4m3x2_to_f16x2(dealt >> 16);
+  } else {
+    *even = e4m3_low_bytes(x);
+    *odd = e4m3_high_bytes(x);
+  }
+}
 
 // 8x8 matrix of 16-bit values, spread over a warp as the accumulators are (row r, columns 2t and 2t+1), transposed.
 DEVICE u32 transpose(u32 x, int r, int t) {
@@ -53,6 +94,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
   const int thread = thread_index(), lane = thread & 31, warp = thread >> 5, r = lane >> 2, t = lane & 3;
   const u32 block = blockIdx.x, blocks = gridDim.x;
   const int group = s.query_heads / s.kv_heads;
+  const float lift = Kv::SIZE == 1 ? E4M3_LIFT : 1.f, scale_log2 = s.scale_log2 * lift, v_scale = s.v_scale * lift;
   const u32 total = all_tiles(lengths, s, lane);
   const Ranges ranges(total, blocks);
   const u32 begin = ranges.start(block), end = ranges.start(block + 1);
@@ -117,20 +159,18 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
 #pragma unroll
       for (int k = 0; k < STEPS; k++) {
         const int head = f * 8 + r;
-        u32 lo = 0, hi = 0;
+        u32 pairs[2] = {0, 0};
         if (head < group) {
           const u16* p = q + ((u64)here.sequence * s.query_heads + (u64)here.head * group + head) * D + k * 16;
           if (Kv::SIZE == 1) {
-            const uint2 v = *(const uint2*)(p + 4 * t);
-            lo = Format<Math>::pack(Format<In>::low(v.x), Format<In>::low(v.y));
-            hi = Format<Math>::pack(Format<In>::high(v.x), Format<In>::high(v.y));
+            query_pairs<In, Math>(*(const uint2*)(p + 4 * t), pairs);
           } else {
-            lo = *(const u32*)(p + 2 * t);
-            hi = *(const u32*)(p + 2 * t + 8);
+            pairs[0] = *(const u32*)(p + 2 * t);
+            pairs[1] = *(const u32*)(p + 2 * t + 8);
           }
         }
-        query[k][f][0] = lo;
-        query[k][f][1] = hi;
+        query[k][f][0] = pairs[0];
+        query[k][f][1] = pairs[1];
       }
 
     float o[STEPS][COLUMNS][4], top[COLUMNS][2], sum[COLUMNS][2];
@@ -166,8 +206,9 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
           u32 a[4];
           if (Kv::SIZE == 1) {
             load_matrices(a, base + (((k + half) ^ (row & 7)) << 4));
-            const u32 first[4] = {e4m3_low_bytes(a[0]), e4m3_low_bytes(a[1]), e4m3_high_bytes(a[0]), e4m3_high_bytes(a[1])};
-            const u32 second[4] = {e4m3_low_bytes(a[2]), e4m3_low_bytes(a[3]), e4m3_high_bytes(a[2]), e4m3_high_bytes(a[3])};
+            u32 first[4], second[4];
+            key_fragment(a[0], a[1], first);
+            key_fragment(a[2], a[3], second);
 #pragma unroll
             for (int f = 0; f < COLUMNS; f++) {
               multiply_accumulate<Math>(score[f], first, query[k][f][0], query[k][f][1]);
@@ -200,7 +241,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
           m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 4));
           m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 8));
           m = fmaxf(m, __shfl_xor_sync(0xffffffffu, m, 16));
-          highest[f][e] = m * s.scale_log2;
+          highest[f][e] = m * scale_log2;
           grew |= highest[f][e] > top[f][e] + 8.f;
         }
       if (__any_sync(0xffffffffu, grew)) {
@@ -220,7 +261,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
       for (int f = 0; f < COLUMNS; f++) {
         float w[4];
 #pragma unroll
-        for (int e = 0; e < 4; e++) w[e] = exp2_approximate(score[f][e] * s.scale_log2 - top[f][e & 1]);
+        for (int e = 0; e < 4; e++) w[e] = exp2_approximate(score[f][e] * scale_log2 - top[f][e & 1]);
         sum[f][0] += w[0] + w[2];
         sum[f][1] += w[1] + w[3];
         p[f][0] = transpose(Format<Math>::pack(w[0], w[1]), r, t);
@@ -236,8 +277,9 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
           u32 a[4];
           if (Kv::SIZE == 1) {
             load_matrices_transposed(a, base + (((m + half) ^ (token & 7)) << 4));
-            const u32 even[4] = {e4m3_low_bytes(a[0]), e4m3_low_bytes(a[2]), e4m3_low_bytes(a[1]), e4m3_low_bytes(a[3])};
-            const u32 odd[4] = {e4m3_high_bytes(a[0]), e4m3_high_bytes(a[2]), e4m3_high_bytes(a[1]), e4m3_high_bytes(a[3])};
+            u32 even[4], odd[4];
+#pragma unroll
+            for (int z = 0; z < 4; z++) value_pairs(a[(z >> 1) | (z & 1) << 1], &even[z], &odd[z]);
 #pragma unroll
             for (int f = 0; f < COLUMNS; f++) {
               multiply_accumulate<Math>(o[m][f], even, p[f][0], p[f][1]);
@@ -315,7 +357,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
       for (int e = 0; e < 4; e++) {
         const int head = f * 8 + 2 * t + (e & 1);
         const int d = Kv::SIZE == 1 ? (m & ~1) * 16 + (e >> 1) * 16 + 2 * r + (m & 1) : m * 16 + r + (e >> 1) * 8;
-        if (head < group) result[head * D + d] = Format<In>::store(v[e] * s.v_scale);
+        if (head < group) result[head * D + d] = Format<In>::store(v[e] * v_scale);
       }
     };
     if (at == here.begin && stop == here.end) {
@@ -412,8 +454,10 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
 // PTX of compute capability 9.0 exists for overlapped launches and holds the kernels that are measured so; the rest is in that of 8.0.
 #if ARCH >= 800
 PAGED(paged_bf16_d128_g8, KvBF16, BF16, 128, 8, 3, 2)
+#if ARCH >= 900
+PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 3, 3)
+#else
 PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 3)
-#if ARCH < 900
 PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 3, 2)
 PAGED(paged_bf16_d128_g16, KvBF16, BF16, 128, 16, 3, 2)
 PAGED(paged_bf16_d64_g8, KvBF16, BF16, 64, 8, 4, 2)

@@ -44,6 +44,23 @@ DEVICE void allow_next_kernel() {}
 DEVICE void wait_for_previous_kernel() {}
 #endif
 
+// ---- clusters (compute capability 9.0): blocks that run at the same time and write into each other's shared memory -----------------
+#if ARCH >= 900
+// The two halves of a barrier of all threads of a cluster: what a thread wrote before it arrives is there for those that waited.
+DEVICE void cluster_arrive() { asm volatile("barrier.cluster.arrive.aligned;" ::: "memory"); }
+DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.aligned;" ::: "memory"); }
+// 16 bytes to shared address `a` of block `rank` of the cluster.
+DEVICE void store_cluster_16(u32 a, u32 rank, float4 v) {
+  asm volatile("{ .reg .u32 there; mapa.shared::cluster.u32 there, %0, %1; st.shared::cluster.v4.f32 [there], {%2,%3,%4,%5}; }" ::"r"(a), "r"(rank),
+               "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w)
+               : "memory");
+}
+#else // Nothing calls them.
+DEVICE void cluster_arrive() {}
+DEVICE void cluster_wait() {}
+DEVICE void store_cluster_16(u32, u32, float4) {}
+#endif
+
 // ---- asynchronous copies from global to shared memory, 16 bytes a lane, past L1 -------------------------------------------
 #if ARCH >= 800
 DEVICE void copy_async_16(u32 shared, const void* global) {
@@ -166,6 +183,15 @@ DEVICE u32 as_bits(float x) { return (u32)__float_as_int(x); }
 // Halves of two words: `low` the low half of both, `high` the high half of both.
 DEVICE u32 low_halves(u32 a, u32 b) { return __byte_perm(a, b, 0x5410); }
 DEVICE u32 high_halves(u32 a, u32 b) { return __byte_perm(a, b, 0x7632); }
+#if ARCH >= 900
+DEVICE u32 e4m3x2_to_f16x2(u32 x) { // the low 16 bits of x
+  u32 r;
+  asm("{ .reg .b16 pair; cvt.u16.u32 pair, %1; cvt.rn.f16x2.e4m3x2 %0, pair; }" : "=r"(r) : "r"(x));
+  return r;
+}
+#else
+DEVICE u32 e4m3x2_to_f16x2(u32) { return 0; } // nothing calls it
+#endif
 #if ARCH >= 800
 DEVICE u32 pack_f16x2(float lo, float hi) {
   u32 r;

@@ -13,7 +13,22 @@ use crate::finding::{Fix, Risk};
 /// the cause.
 pub fn fixes(advice: &Advice, context: &Value) -> Vec<Fix> {
     let environment = environment();
-    advice.fix.iter().filter_map(|fix| rendered(fix, context, &environment)).collect()
+    let mut fixes: Vec<Fix> = Vec::new();
+    for fix in advice.fix.iter().filter_map(|fix| rendered(fix, context, &environment)) {
+        // What was said for one system is not said again for any.
+        if !fixes.iter().any(|other| is_same(other, &fix)) {
+            fixes.push(fix);
+        }
+    }
+    fixes
+}
+
+/// Whether two fixes are one: the same command, or the same words where at least one of them has no command.
+fn is_same(one: &Fix, other: &Fix) -> bool {
+    match (&one.command, &other.command) {
+        (Some(command), Some(again)) => command == again,
+        _ => one.text == other.text,
+    }
 }
 
 /// Whether `expression` is true in `context`; `None` where it names a value that the context does not have.
@@ -73,6 +88,14 @@ mod tests {
         assert_eq!(texts(&advice, &minijinja::context! {}), ["install a newer driver"]);
         let known = minijinja::context! { cuda => minijinja::context! { driver => "580" } };
         assert_eq!(texts(&advice, &known), ["install 580", "install a newer driver"]);
+    }
+
+    /// A fix for one system comes before the one for any, which then is the same again.
+    #[test]
+    fn what_was_said_is_not_said_again() {
+        let first = "[[fix]]\ntext = \"install it\"\ncommand = \"apt install x\"\n";
+        let again = "[[fix]]\ntext = \"install it\"\n[[fix]]\ntext = \"or so\"\ncommand = \"apt install x\"\n[[fix]]\ntext = \"else\"\n";
+        assert_eq!(texts(&advice(&format!("{first}{again}")), &minijinja::context! {}), ["install it", "else"]);
     }
 
     #[test]

@@ -11,23 +11,27 @@ use crate::plan::request::{EngineRequest, GivenSize};
 use crate::version::Version;
 
 mod bench;
+mod diagnose;
 mod machine;
 pub mod request;
 pub mod values;
 
 use bench::BENCH_EXAMPLES;
 pub use bench::{BenchCommand, BenchFormat};
+use diagnose::DIAGNOSE_EXAMPLES;
+pub use diagnose::DiagnoseCommand;
 use machine::{CAPTURE_EXAMPLES, GPUS_EXAMPLES, PICK_EXAMPLES};
 pub use machine::{CaptureCommand, GpusCommand, GpusFormat, PickCommand};
 
-/// Plans vLLM launches with an exact VRAM budget.
+/// Examines NVIDIA machines, plans vLLM launches with an exact VRAM budget, and finds what went wrong.
 #[derive(Debug, Parser)]
 #[command(
     name = "gpudoctor",
     version,
-    about = "Plans vLLM launches with an exact VRAM budget",
-    long_about = "gpudoctor computes what a model needs of a GPU under a given vLLM version, finds a launch that fits, \
-                  judges a launch that you have, and writes the files that start it.",
+    about = "Examines an NVIDIA machine, plans launches with an exact VRAM budget, measures, and diagnoses logs",
+    long_about = "gpudoctor examines a machine with NVIDIA GPUs and says what is wrong and how to mend it; computes what a model \
+                  needs of a GPU under a given vLLM version, finds a launch that fits and writes the files that start it; \
+                  measures the kernels that serving runs; and names the cause in the log of a start that failed.",
     arg_required_else_help = true,
     subcommand_required = true,
     max_term_width = 100,
@@ -75,18 +79,6 @@ Examples:
 Exit codes:
   0  nothing wrong, and what was asked could be seen
   1  findings at --fail-on, or what was asked could not be seen
-  2  usage or bad input
-  3  gpudoctor itself failed";
-
-const DIAGNOSE_EXAMPLES: &str = "\
-Examples:
-  gpudoctor diagnose serve.log
-  docker logs vllm 2>&1 | gpudoctor diagnose -
-  kubectl logs POD --previous | gpudoctor diagnose --format json -
-
-Exit codes:
-  0  nothing failed in the log
-  1  a cause was found, or something failed and its cause is not in the log
   2  usage or bad input
   3  gpudoctor itself failed";
 
@@ -191,6 +183,17 @@ pub struct CheckCommand {
     #[arg(long, value_name = "PATH", help_heading = "Subject")]
     pub python: Option<PathBuf>,
 
+    /// How long a driver may take to answer; one that hangs is a finding
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=600),
+        help_heading = "Subject",
+        conflicts_with_all = ["image", "from"]
+    )]
+    pub timeout: u64,
+
     /// Also import torch and the engine there, each for at most SECONDS: the one thing that runs Python
     #[arg(
         long,
@@ -254,42 +257,6 @@ pub struct CheckCommand {
     /// The mildest finding that makes the exit code 1
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Error, help_heading = "Output")]
     pub fail_on: FailOn,
-}
-
-/// `diagnose`.
-#[derive(Debug, Args)]
-pub struct DiagnoseCommand {
-    /// The log: a file, also a gzipped one; `-` or nothing reads the standard input
-    #[arg(value_name = "LOG")]
-    pub log: Option<PathBuf>,
-
-    /// The model of the log, for its memory: a directory, file, hub id or catalogue name; else as the log names it
-    #[arg(long, short, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
-    pub model: Option<String>,
-
-    /// The card of the log, for its memory, such as h100 or "rtx 3060"; else by the total that the log shows
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Memory")]
-    pub gpu: Option<String>,
-
-    /// How many of them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), default_value_t = 1, help_heading = "Memory")]
-    pub gpus: u64,
-
-    /// Leave hubs alone when reading --model
-    #[arg(long, help_heading = "Memory")]
-    pub offline: bool,
-
-    /// Keep the terms that a healthy start printed: plans for the same model, card, engine and settings then use them
-    #[arg(long, help_heading = "Memory")]
-    pub save: bool,
-
-    /// Facts of your own, laid over the built-in rules: a directory of the same layout
-    #[arg(long, value_name = "DIR", help_heading = "Subject")]
-    pub rules: Option<PathBuf>,
-
-    /// The form of the report
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    pub format: Format,
 }
 
 /// `explain`.

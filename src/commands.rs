@@ -18,6 +18,7 @@ pub mod diagnose;
 pub mod explain;
 pub mod gpus;
 pub mod host;
+pub mod input;
 pub mod measured;
 pub mod output;
 pub mod pick;

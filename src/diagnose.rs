@@ -4,8 +4,10 @@
 
 mod arithmetic;
 mod fork;
+mod machine;
 mod matches;
 mod named;
+mod prefilter;
 mod probes;
 mod rank;
 mod sightings;
@@ -13,15 +15,14 @@ mod signs;
 
 use std::io::Read;
 
-use minijinja::Value;
-
 pub use arithmetic::Arithmetic;
+pub use machine::Machine;
 pub use named::{Consequence, Named, Question};
 pub use sightings::Sighting;
 pub use signs::Outcome;
 
 use crate::catalog::Catalog;
-use crate::log::{Line, LogError, Reader};
+use crate::log::{Line, LogError, Reader, Scratch};
 use crate::startup::{self, Figures};
 use probes::Probes;
 use sightings::Sightings;
@@ -108,10 +109,10 @@ impl<'p> Examiner<'p> {
     /// When the log cannot be read. What came before the error was looked at.
     pub fn read(&mut self, log: impl Read) -> Result<(), LogError> {
         let mut reader = Reader::open(log)?;
-        let mut scratch = Vec::new();
+        let mut scratch = Scratch::default();
         while let Some(raw) = reader.next_line()? {
             self.lines = raw.number;
-            if raw.searchable(&mut scratch).is_none_or(|bytes| self.patterns.probes.might_match(bytes)) {
+            if raw.may_hold(&mut scratch, |bytes| self.patterns.probes.might_match(bytes)) {
                 raw.lines().iter().for_each(|line| self.observe(line));
             }
         }
@@ -121,8 +122,9 @@ impl<'p> Examiner<'p> {
     /// Looks at a line. Lines come in the order of the log.
     pub fn observe(&mut self, line: &Line) {
         self.lines = self.lines.max(line.number);
-        self.sightings.observe(line, &self.patterns.probes);
-        self.figures.observe(line.number, process(line).as_deref(), &line.text);
+        if self.sightings.observe(line, &self.patterns.probes) {
+            self.figures.observe(line.number, process(line).as_deref(), &line.text);
+        }
     }
 
     /// The figures of starts that were seen so far.
@@ -135,12 +137,11 @@ impl<'p> Examiner<'p> {
         self.lines
     }
 
-    /// The diagnosis. `facts` are those of the machine, as `if_fact` of rules and `when` of advice name them; an empty map
-    /// where nothing is known.
-    pub fn finish(self, facts: &Value) -> Diagnosis {
+    /// The diagnosis, of a log that `machine` printed.
+    pub fn finish(self, machine: &Machine) -> Diagnosis {
         let Patterns { catalog, probes } = self.patterns;
         let matched = matches::all(catalog, probes, &self.sightings);
-        let context = fork::Context { catalog, probes, sightings: &self.sightings, facts };
+        let context = fork::Context { catalog, probes, sightings: &self.sightings, machine };
         let outcome = Outcome::new(catalog.signs(), probes, &self.sightings);
         rank::rank(matched, outcome, &context, self.lines)
     }

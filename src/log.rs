@@ -9,7 +9,7 @@ mod reader;
 mod record;
 mod stream;
 
-pub use reader::{RawLine, Reader};
+pub use reader::{RawLine, Reader, Scratch};
 pub use stream::LogError;
 
 /// A line of a log without what its carriers added.

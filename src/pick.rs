@@ -102,7 +102,12 @@ fn refusal(facts: &Facts, wish: &Wish, fit: usize, judged: &[(&Gpu, Option<Strin
             if fit == 0 { "none has that".to_owned() } else { format!("only {} so", cards(fit) + if fit == 1 { " is" } else { " are" }) };
         format!("{} with {free} free {} wanted; {have}", cards(wish.count), if wish.count == 1 { "is" } else { "are" })
     };
-    let reasons = judged.iter().filter_map(|(gpu, obstacle)| Some(format!("GPU {}: {}", gpu.index, obstacle.as_ref()?)));
+    // A card without a number is known by its slot.
+    let name = |gpu: &Gpu| match gpu.address.known() {
+        Some(address) if !gpu.listed => format!("the card at {address}"),
+        _ => format!("GPU {}", gpu.index),
+    };
+    let reasons = judged.iter().filter_map(|(gpu, obstacle)| Some(format!("{}: {}", name(gpu), obstacle.as_ref()?)));
     Refusal { message, reasons: reasons.collect() }
 }
 
@@ -115,6 +120,12 @@ fn best<'a>(fit: &[&'a Gpu], count: usize, links: &[Link]) -> Vec<&'a Gpu> {
     if fit.len() > MOST {
         return fit.iter().take(count).copied().collect();
     }
+    let between = |a: &Gpu, b: &Gpu| {
+        let link = links.iter().find(|link| (link.a, link.b) == (a.index, b.index) || (link.a, link.b) == (b.index, a.index));
+        link.is_some_and(|link| link.nvlinks.known().is_some_and(|links| *links > 0))
+    };
+    // There are up to 2^16 sets, and 120 pairs in each.
+    let joined: Vec<Vec<bool>> = fit.iter().map(|a| fit.iter().map(|b| between(a, b)).collect()).collect();
     let sets = (0_u32..1 << fit.len()).filter(|set| set.count_ones() as usize == count);
     let score = |set: &u32| {
         let inside = |place: usize| set & (1 << place) != 0;
@@ -126,8 +137,7 @@ fn best<'a>(fit: &[&'a Gpu], count: usize, links: &[Link]) -> Vec<&'a Gpu> {
                 free += a.memory.free.known().map_or(0, |free| free.0 >> 30);
             }
             for (other, b) in fit.iter().enumerate().skip(place + 1) {
-                let link = links.iter().find(|link| (link.a, link.b) == (a.index, b.index) || (link.a, link.b) == (b.index, a.index));
-                let joined = link.is_some_and(|link| link.nvlinks.known().is_some_and(|links| *links > 0));
+                let joined = joined.get(place).and_then(|row| row.get(other)).copied().unwrap_or(false);
                 if inside(place) && inside(other) {
                     pairs[0] += u64::from(a.name.known() == b.name.known());
                     pairs[1] += u64::from(joined);

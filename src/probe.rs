@@ -19,6 +19,7 @@ mod mapped;
 mod nvml;
 mod online;
 mod overlays;
+mod pointers;
 mod prefixes;
 mod processes;
 mod python;

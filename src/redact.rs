@@ -21,23 +21,28 @@ struct Secret {
 const SECRETS: [Secret; 13] = [
     // Hugging Face, OpenAI and Anthropic, GitHub, GitLab, AWS, Slack, NVIDIA NGC, Google.
     Secret { expression: r"hf_[A-Za-z0-9]{16,}", mark: MARK },
-    Secret { expression: r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}", mark: MARK },
-    Secret { expression: r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})", mark: MARK },
-    Secret { expression: r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", mark: MARK },
-    Secret { expression: r"\bxox[abprs]-[A-Za-z0-9-]{10,}", mark: MARK },
-    Secret { expression: r"\bnvapi-[A-Za-z0-9_-]{16,}", mark: MARK },
-    Secret { expression: r"\bAIza[A-Za-z0-9_-]{30,}", mark: MARK },
-    Secret { expression: r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*", mark: MARK },
-    Secret { expression: r"(?i)(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=_.~-]{12,}", mark: MARK },
+    Secret { expression: r"(?-u:\b)(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}", mark: MARK },
+    Secret { expression: r"(?-u:\b)(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,})", mark: MARK },
+    Secret { expression: r"(?-u:\b)(?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)", mark: MARK },
+    Secret { expression: r"(?-u:\b)xox[abprs]-[A-Za-z0-9-]{10,}", mark: MARK },
+    Secret { expression: r"(?-u:\b)nvapi-[A-Za-z0-9_-]{16,}", mark: MARK },
+    Secret { expression: r"(?-u:\b)AIza[A-Za-z0-9_-]{30,}", mark: MARK },
+    Secret { expression: r"(?-u:\b)eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*", mark: MARK },
+    Secret { expression: r"(?i)(?P<keep>(?-u:\b)(?:bearer|basic)\s+)[A-Za-z0-9+/=_.~-]{12,}", mark: MARK },
     // `API_KEY=…`, `--api-key …`, `"password": "…"`, `api_key=['…']`. A count such as `max_tokens=512` is no secret.
     Secret {
-        expression: r#"(?i)(?P<keep>(?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|auth[_-]?token|hf[_-]?token|hub[_-]?token|[a-z]+_TOKEN|\btoken|passwd|password)["']?(?:\s*[:=]\s*|\s+)\[?["']?)(?P<secret>[^\s"',\]\)}&;]{6,})"#,
+        expression: r#"(?i)(?P<keep>(?:api[_-]?key|access[_-]?key|secret(?:[_-]?key)?|auth[_-]?token|hf[_-]?token|hub[_-]?token|[a-z]+_TOKEN|(?-u:\b)token|passwd|password|passphrase|luks\.key)["']?(?:\s*[:=]\s*|\s+)\[?["']?)(?P<secret>[^\s"',\]\)}&;]{6,})"#,
         mark: MARK,
     },
-    Secret { expression: r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s/:@]+:[^\s/@]+(?P<after>@)", mark: MARK },
-    Secret { expression: r"\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b", mark: "<e-mail>" },
+    Secret { expression: r"(?P<keep>(?-u:\b)[a-z][a-z0-9+.-]*://)[^\s/:@]+:[^\s/@]+(?P<after>@)", mark: MARK },
+    Secret { expression: r"(?-u:\b)[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}(?-u:\b)", mark: "<e-mail>" },
     Secret { expression: r"(?P<keep>(?:/home/|/Users/|[A-Za-z]:\\Users\\))[^/\\\s:'\x22]+", mark: "<user>" },
 ];
+
+/// Reads the expressions, which takes some milliseconds, before the first text comes.
+pub fn prepare() {
+    drop(line(""));
+}
 
 struct Compiled {
     any: RegexSet,
@@ -51,15 +56,28 @@ static COMPILED: LazyLock<Option<Compiled>> = LazyLock::new(|| {
     Some(Compiled { any, each: each.collect::<Option<Vec<_>>>()? })
 });
 
+/// How many kinds at the end of [`SECRETS`] are names of people, which lead nobody in.
+const PERSONAL: usize = 2;
+
 /// `text` without tokens, keys, passwords, e-mail addresses and names of users in paths.
 pub fn line(text: &str) -> Cow<'_, str> {
+    without(text, SECRETS.len())
+}
+
+/// `text` without tokens, keys and passwords; names of people stay.
+pub fn secrets(text: &str) -> Cow<'_, str> {
+    without(text, SECRETS.len() - PERSONAL)
+}
+
+/// `text` without the first `kinds` of [`SECRETS`].
+fn without(text: &str, kinds: usize) -> Cow<'_, str> {
     let Some(compiled) = &*COMPILED else { return Cow::Borrowed(MARK) };
     let hits = compiled.any.matches(text);
     if !hits.matched_any() {
         return Cow::Borrowed(text);
     }
     let mut text = Cow::Borrowed(text);
-    for index in &hits {
+    for index in hits.iter().filter(|index| *index < kinds) {
         let Some((regex, mark)) = compiled.each.get(index) else { continue };
         let replaced = regex.replace_all(&text, |found: &Captures<'_>| replacement(found, mark));
         // What stands where a secret could, and is none, is put back as it was.
@@ -112,6 +130,11 @@ mod tests {
         ] {
             assert_eq!(line(text), shown);
         }
+    }
+
+    #[test]
+    fn people_may_stay() {
+        assert_eq!(secrets("/home/anna --token=abcDEF123"), "/home/anna --token=<redacted>");
     }
 
     #[test]

@@ -289,7 +289,7 @@ fn people_and_workflows_read_the_same() {
     }
     assert!(text.lines().last().is_some_and(|line| line.starts_with("1 error; ")), "{text}");
     let lines = check(&tree, "--for vllm@0.25.1 --target-driver 535.104.05 --format github").stdout;
-    assert!(lines.starts_with("::error title=driver-older-than-cuda::vLLM 0.25.1 is built"), "{lines}");
+    assert!(lines.starts_with("::error title=gpudoctor check%3A driver-older-than-cuda::vLLM 0.25.1 is built"), "{lines}");
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Every check that is a rule says of its examples what they promise, reads only facts that exist, and has advice.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use gpudoctor::catalog::{Catalog, CheckRule, CheckSubject, ExampleOutcome};
 use gpudoctor::check::{example_outcome, ids, reads};
 use gpudoctor::facts::vocabulary::words;
 use gpudoctor::finding::Severity;
+use serde_json::Value;
 
 fn rules() -> Vec<CheckRule> {
     Catalog::builtin().checks().to_vec()
@@ -107,6 +111,36 @@ fn messages_keep_the_house_style() {
         }
     }
     none_of(wrong);
+}
+
+/// Every check finds something on some recorded machine or in an example, and is content with another.
+#[test]
+fn every_check_fires_and_passes_somewhere() {
+    // The first counts the answers of others. The second is asked of an image alone, as in `tests/check.rs`.
+    const ELSEWHERE: [&str; 2] = ["asked-but-unseen", "nothing-to-check"];
+    let (mut fired, mut passed, mut hosts) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts");
+    for entry in fs_err::read_dir(folder).expect("tests/hosts is a folder") {
+        let Ok(text) = fs_err::read_to_string(entry.expect("an entry").path().join("check.json")) else { continue };
+        let report: Value = serde_json::from_str(&text).expect("JSON");
+        let findings = report["findings"].as_array().expect("a list");
+        fired.extend(findings.iter().filter_map(|finding| finding["id"].as_str().map(str::to_owned)));
+        passed.extend(report["passed"].as_array().expect("a list").iter().filter_map(|id| id.as_str().map(str::to_owned)));
+        hosts += 1;
+    }
+    let of_hosts = fired.len();
+    for rule in rules() {
+        let has = |outcome| rule.example.iter().any(|example| example.outcome == outcome);
+        fired.extend(has(ExampleOutcome::Fires).then(|| rule.id.clone()));
+        passed.extend(has(ExampleOutcome::Passes).then(|| rule.id.clone()));
+    }
+    let catalog = Catalog::builtin();
+    let all: Vec<&str> = ids(&catalog).into_iter().filter(|id| !ELSEWHERE.contains(id)).collect();
+    let mut wrong: Vec<String> = Vec::new();
+    wrong.extend(all.iter().filter(|id| !fired.contains(**id)).map(|id| format!("{id}: fires nowhere")));
+    wrong.extend(all.iter().filter(|id| !passed.contains(**id)).map(|id| format!("{id}: passes nowhere")));
+    none_of(wrong);
+    assert!(hosts >= 60 && of_hosts >= 75, "{hosts} machines on which {of_hosts} checks fire");
 }
 
 /// The list that people rely on does not shrink unseen.

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use gpudoctor::catalog::Catalog;
-use gpudoctor::diagnose::{Diagnosis, Examiner, Patterns};
+use gpudoctor::diagnose::{Diagnosis, Examiner, Machine, Patterns};
 
 #[path = "diagnose/carriers.rs"]
 mod carriers;
@@ -13,6 +13,8 @@ mod carriers;
 mod examples;
 #[path = "diagnose/healthy.rs"]
 mod healthy;
+#[path = "diagnose/machines.rs"]
+mod machines;
 #[path = "diagnose/program.rs"]
 mod program;
 #[path = "diagnose/ranking.rs"]
@@ -34,7 +36,7 @@ fn builtin() -> &'static Patterns<'static> {
 fn diagnosed(log: impl AsRef<[u8]>, patterns: &Patterns<'_>) -> Diagnosis {
     let mut examiner = Examiner::new(patterns);
     examiner.read(log.as_ref()).unwrap_or_else(|error| panic!("{error}"));
-    examiner.finish(&minijinja::context! {})
+    examiner.finish(&Machine::default())
 }
 
 /// The ids of the causes of `log`, the likeliest first.

@@ -20,6 +20,7 @@ const KERNELS: [&str; 3] = ["memory", "w4a16", "paged_attention"];
 
 #[derive(Clone, Copy, Debug)]
 enum Card {
+    Hopper,
     Ampere,
     Turing,
 }
@@ -27,6 +28,7 @@ enum Card {
 impl Card {
     const fn arch(self) -> &'static str {
         match self {
+            Self::Hopper => "900",
             Self::Ampere => "800",
             Self::Turing => "750",
         }
@@ -34,9 +36,11 @@ impl Card {
 
     /// The folder of the driver with the kernels as they are.
     fn driver(self) -> &'static Path {
+        static HOPPER: OnceLock<PathBuf> = OnceLock::new();
         static AMPERE: OnceLock<PathBuf> = OnceLock::new();
         static TURING: OnceLock<PathBuf> = OnceLock::new();
         let made = match self {
+            Self::Hopper => &HOPPER,
             Self::Ampere => &AMPERE,
             Self::Turing => &TURING,
         };
@@ -172,6 +176,18 @@ fn the_kernels_that_only_a_full_run_measures_are_right() {
     }
 }
 
+/// The form for compute capability 9.0: tiles shared by clusters of blocks, fp8 converted by an instruction.
+#[test]
+fn the_kernels_of_hopper_are_right() {
+    let (code, report) = report(Card::Hopper.driver(), &["--quick", "--only", "int4,attention"], &[("EMULATED_SMS", "5")]);
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    let launches: Vec<(&str, &str)> =
+        results(&report).into_iter().map(|result| (result["kernel"].as_str().unwrap(), result["launch"].as_str().unwrap())).collect();
+    for launch in [("int4-bf16", "overlapped"), ("attention-bf16", "overlapped"), ("attention-e4m3", "overlapped")] {
+        assert!(launches.contains(&launch), "{launch:?}: {launches:?}");
+    }
+}
+
 /// The form for compute capability 7.5: no asynchronous copies, no bfloat16, 64 KiB of shared memory.
 #[test]
 fn the_kernels_of_turing_are_right() {
@@ -184,8 +200,13 @@ fn the_kernels_of_turing_are_right() {
 /// A fault in a kernel is noticed, and a wrong kernel reports no speed.
 #[track_caller]
 fn assert_caught(name: &str, kernel: &str, from: &str, to: &str) {
+    assert_caught_on(Card::Ampere, name, kernel, from, to);
+}
+
+#[track_caller]
+fn assert_caught_on(card: Card, name: &str, kernel: &str, from: &str, to: &str) {
     let family = if kernel == "w4a16" { "int4" } else { "attention" };
-    let driver = Card::Ampere.broken(name, kernel, from, to);
+    let driver = card.broken(name, kernel, from, to);
     let (code, report) = report(&driver, &["--quick", "--only", family], &[]);
     assert_eq!(code, 1, "{name}: {report:#}");
     assert!(ids(&report).contains(&"gpu-result-wrong"), "{name}: {report:#}");
@@ -217,6 +238,20 @@ fn a_wrong_permutation_is_caught() {
 fn a_counter_that_is_not_reset_is_caught() {
     assert_caught("counter", "w4a16", "if (lane == 0) *counter = 0;", "");
     assert_caught("counter-of-heads", "paged_attention", "if (shared_last) arrived[pair] = 0;", "");
+}
+
+/// A block of a cluster ends while others still write to its shared memory: the emulator stops there.
+#[test]
+fn a_missing_barrier_of_a_cluster_is_caught() {
+    let driver = Card::Hopper.broken("cluster", "w4a16", "      cluster_wait(); // for the sums\n", "");
+    let (code, report) = report(&driver, &["--quick", "--only", "int4"], &[]);
+    assert_eq!((code, ids(&report)), (1, vec!["gpu-measurement-failed"]), "{report:#}");
+}
+
+/// Blocks of a cluster write their sums over each other's.
+#[test]
+fn sums_of_a_cluster_in_one_place_are_caught() {
+    assert_caught_on(Card::Hopper, "ranks", "w4a16", "(rank * SHARE + fragment % SHARE)", "(fragment % SHARE)");
 }
 
 /// The slots of a page past the newest token hold something, here not a number, and are multiplied with weights of zero.

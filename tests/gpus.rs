@@ -106,10 +106,10 @@ fn reports_have_forms_for_ci() {
     let markdown = on("h100-driver-535", &["check", "--for", "vllm", "--format", "markdown"]).stdout;
     assert!(markdown.contains("**Primary cause: `driver-older-than-cuda`**"), "{markdown}");
     let github = on("h100-driver-535", &["check", "--for", "vllm", "--format", "github"]).stdout;
-    assert!(github.starts_with("::error title=driver-older-than-cuda::"), "{github}");
+    assert!(github.starts_with("::error title=gpudoctor check%3A driver-older-than-cuda::"), "{github}");
     let broken = program::run(&["check", "--from", "/dev/null"], &[], Duration::from_secs(30));
     assert_eq!((broken.code, broken.stdout.as_str()), (Some(2), ""));
-    assert!(broken.stderr.starts_with("error: `/dev/null`: it does not begin with `{`, so it is no capture"), "{}", broken.stderr);
+    assert!(broken.stderr.starts_with("error: `/dev/null` is empty"), "{}", broken.stderr);
 }
 
 /// With `--require-gpu` what cannot be seen fails; without it, it is counted.

@@ -4,6 +4,7 @@ mod kernels;
 mod shape;
 mod step;
 
+use super::data::Format;
 use super::deviation::Deviation;
 use super::driver::{Error, Order};
 use super::modules::Kernels;
@@ -87,7 +88,9 @@ fn time<'a>(
     overlap: bool,
     small: &Deviation,
 ) -> Result<(), Error> {
-    let wanted = Shape { head_size: variant.head_size, ..Shape::even(sequences, length, query_heads, kv_heads) };
+    // One byte a value makes a token's head 128 bytes: head by head in the page they stand together, as FlashInfer can have them.
+    let (layout, order) = if variant.kv == Format::E4m3 { (Layout::Hnd, ", head by head") } else { (Layout::Nhd, "") };
+    let wanted = Shape { head_size: variant.head_size, layout, ..Shape::even(sequences, length, query_heads, kv_heads) };
     let (shape, sets) = fitting(bench, pools, variant, &wanted)?;
     let at = |shape: &Shape| format!("{}×{}", shape.lengths.len(), shape.lengths.first().copied().unwrap_or(0));
     let note = (shape != wanted).then(|| format!("{} tokens instead of {}, because too little memory is free", at(&shape), at(&wanted)));
@@ -103,13 +106,13 @@ fn time<'a>(
         let timed: Vec<_> = orders.iter().map(|order| bench.time(step.sets(), |turn| step.launch(loaded, turn, *order))).collect();
         (reference.join().unwrap_or_else(|_| Deviation::fault("the reference could not be computed")), timed)
     });
-    for (order, timing) in orders.iter().zip(timed) {
+    for (launched, timing) in orders.iter().zip(timed) {
         let timing = timing?;
-        let again = step.run(loaded, *order)?;
+        let again = step.run(loaded, *launched)?;
         let same =
             if again == result { Deviation::default() } else { Deviation::fault("the result after the timed launches is another one") };
-        let launch = if *order == Order::Overlapped { Launch::Overlapped } else { Launch::Plain };
-        let heads = format!("{query_heads}/{kv_heads} heads of {}", variant.head_size);
+        let launch = if *launched == Order::Overlapped { Launch::Overlapped } else { Launch::Plain };
+        let heads = format!("{query_heads}/{kv_heads} heads of {}{order}", variant.head_size);
         let mut sample = sample(&format!("attention-{}", variant.kv.name()), format!("{heads} {}", at(&step.shape)), launch, bytes, timing);
         small.clone().worse(checked.clone()).worse(same).into_sample(&mut sample, variant.error_limit());
         sample.note.clone_from(&note);

@@ -11,7 +11,7 @@ use super::modules::Kernels;
 use super::workbench::{Workbench, sample};
 use crate::measurement::{Launch, Report};
 use kernels::Loaded;
-use layout::{GROUP, Matrix};
+use layout::Matrix;
 use reference::Product;
 
 /// Total size of the weights that launches take turns over, in bytes.
@@ -95,7 +95,7 @@ fn shape(
     let sets = (0..sets).map(|_| Set::new(bench, matrix, format)).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = sets.first() else { return Ok(()) };
     for rows in rows.iter().copied() {
-        let loaded = kernels::choose(bench.gpu, kernels, format, rows, matrix.n / layout::BLOCK_N * (matrix.k / GROUP))?;
+        let loaded = kernels::choose(bench.gpu, kernels, format, rows, matrix)?;
         let work = Work::new(bench, &loaded, matrix, rows, format)?;
         let result = work.run(&loaded, first, Order::After)?;
         let product = Product { matrix, rows, format, weights: first.data, scales: first.scale_data, x: work.x_data };
@@ -188,7 +188,7 @@ impl<'a> Work<'a> {
         let buffers = [&set.weights, &set.scales, &self.x, &self.y, &self.partials, &self.counters];
         let mut arguments: Vec<Argument> = buffers.into_iter().map(|buffer| Argument::Wide(buffer.at(0))).collect();
         arguments.extend([self.rows, self.matrix.n, self.matrix.k].map(Argument::from));
-        self.gpu.launch(&loaded.kernel, loaded.blocks, order, &arguments)
+        self.gpu.launch(&loaded.kernel, loaded.blocks(self.matrix), order, &arguments)
     }
 
     /// The result of one launch; what the launch does not write is NaN.

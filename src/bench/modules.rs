@@ -106,9 +106,14 @@ impl<'a> Kernels<'a> {
         }
     }
 
-    /// Whether this form has kernels that can overlap.
+    /// Whether this form has kernels that can overlap or run in clusters, and the driver launches them so.
     pub(super) fn overlap(&self) -> bool {
-        self.capability >= (9, 0) && self.gpu.overlaps()
+        self.is_hopper() && self.gpu.overlaps()
+    }
+
+    /// Whether it is the form for compute capability 9.0 and newer.
+    pub(super) fn is_hopper(&self) -> bool {
+        self.capability >= (9, 0)
     }
 
     /// Whether it is the form without bfloat16, for compute capability 7.5.

@@ -1,6 +1,7 @@
 //! What a call into a driver library returned: its value or its code, never one for the other.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::reading::Reading;
 
@@ -85,6 +86,26 @@ impl<T: Clone> Call<T> {
     }
 }
 
+/// Why a call inside `part` never returned: the one that hung, rather than those behind it that nobody got to make.
+pub fn first_stuck<T: Serialize>(part: &T) -> Option<String> {
+    fn walk(value: &Value, hung: &mut Option<String>, behind: &mut Option<String>) {
+        match value {
+            Value::Object(fields) => match fields.get("stuck") {
+                Some(Value::String(reason)) if fields.len() == 1 => {
+                    let place = if reason.contains(" in `") { hung } else { behind };
+                    place.get_or_insert_with(|| reason.clone());
+                }
+                _ => fields.values().for_each(|value| walk(value, hung, behind)),
+            },
+            Value::Array(items) => items.iter().for_each(|value| walk(value, hung, behind)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let (mut hung, mut behind) = (None, None);
+    walk(&serde_json::to_value(part).ok()?, &mut hung, &mut behind);
+    hung.or(behind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +116,14 @@ mod tests {
         assert_eq!(serde_json::to_string(&call).expect("JSON"), r#"{"failed":{"code":4242,"name":"unknown"}}"#);
         assert_eq!((call.code(), call.value()), (Some(4242), None));
         assert_eq!(call.reading(), Reading::unreadable("unknown (4242)"));
+    }
+
+    #[test]
+    fn the_call_that_hung_is_told() {
+        let stuck = |reason: &str| Call::<u32>::Stuck(reason.to_owned());
+        let calls = [Call::Value(1), stuck("timed out after 10 s"), stuck("timed out after 10 s in `cuInit`")];
+        assert_eq!(first_stuck(&calls).as_deref(), Some("timed out after 10 s in `cuInit`"));
+        assert_eq!(first_stuck(&[Call::Value(1), Call::Missing]), None);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod names;
 mod origin;
 mod overlay;
 mod place;
+mod prepared;
 mod quantization;
 mod quirk;
 mod release;
@@ -60,6 +61,7 @@ pub use memory_rule::{
 };
 pub use model::{Confidence, Model, ModelSize, NativeQuantization, Published, QuantizedCheckpoint, RopeScaling, Vision};
 pub use origin::Origin;
+pub use prepared::literals;
 pub use quantization::{GgmlType, Method, MethodSpan, Nested, Quantizations, Resident, ScalePer, Scheme, Storage};
 pub use quirk::{Host, OffloadBackend, Quirk, QuirkCondition, QuirkEffect, Runner, RunnerRule};
 pub use release::{Release, ReleaseFile, Resolved, UnsupportedVersion};

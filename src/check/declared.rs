@@ -17,7 +17,7 @@ use crate::finding::{Evidence, Finding, Severity};
 pub(super) fn run(facts: &Facts, question: &Question, catalog: &Catalog, wanted: &dyn Fn(&str) -> bool) -> Vec<Ran> {
     let environment = environment();
     let rules = catalog.checks().iter().filter(|rule| wanted(&rule.id) && (!question.image || rule.layer == Layer::Python));
-    let rules: Vec<Asked<'_>> = rules.map(|rule| Asked { rule, reads: reads(rule) }).collect();
+    let rules: Vec<Asked<'_>> = rules.map(|rule| Asked { rule, reads: reads_in(&environment, rule) }).collect();
     let mut tree = Tree::new(facts);
     for name in rules.iter().flat_map(|asked| &asked.reads).filter_map(|path| path.strip_prefix("env.")) {
         tree.unset(name);
@@ -38,7 +38,10 @@ pub(super) fn run(facts: &Facts, question: &Question, catalog: &Catalog, wanted:
 
 /// The facts that a rule's expression reads, by path.
 pub fn reads(rule: &CheckRule) -> Vec<String> {
-    let environment = environment();
+    reads_in(&environment(), rule)
+}
+
+fn reads_in(environment: &Environment<'_>, rule: &CheckRule) -> Vec<String> {
     let Ok(expression) = environment.compile_expression(&rule.when) else { return Vec::new() };
     let mut reads: Vec<String> = expression.undeclared_variables(true).into_iter().collect();
     reads.retain(|path| !crate::expression::CONSTANTS.contains(&path.as_str()));
@@ -168,7 +171,7 @@ impl Asked<'_> {
         };
         match expression.eval(&scope.value) {
             Ok(value) if value.is_undefined() || value.is_none() => self.without_answer(scope, None),
-            Ok(value) if value.is_true() => match self.untested(scope) {
+            Ok(value) if value.is_true() => match self.untested(scope).filter(|_| !self.holds_without(scope, environment)) {
                 Some(path) => Outcome::Skips(format!("`{path}` is not there")),
                 None => self.finding(scope, environment, catalog),
             },
@@ -181,6 +184,15 @@ impl Asked<'_> {
     /// number: that is no problem found, it is nothing to look at.
     fn untested(&self, scope: &Scope<'_>) -> Option<&String> {
         self.reads.iter().find(|path| scope.unknown(path) == Some(&Unknown::Absent) && is_ordered(&self.rule.when, path))
+    }
+
+    /// Whether one alternative of the expression is true by itself, and needs nothing that is absent.
+    fn holds_without(&self, scope: &Scope<'_>, environment: &Environment<'_>) -> bool {
+        alternatives(&self.rule.when).into_iter().any(|alternative| {
+            let needs = |path: &&String| scope.unknown(path) == Some(&Unknown::Absent) && is_ordered(alternative, path);
+            let value = environment.compile_expression(alternative).and_then(|expression| expression.eval(&scope.value));
+            value.is_ok_and(|value| value.is_true()) && !self.reads.iter().any(|path| needs(&path))
+        })
     }
 
     /// Why there is no answer: the fact that the error names, else the first that is unreadable, else the first absent one.
@@ -232,6 +244,27 @@ impl Asked<'_> {
     }
 }
 
+/// What stands around each `or` of an expression that is inside no parentheses and no text.
+fn alternatives(expression: &str) -> Vec<&str> {
+    let (mut depth, mut quote, mut start, mut found) = (0_usize, None, 0, Vec::new());
+    for (at, c) in expression.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(' | '[') => depth += 1,
+            (None, ')' | ']') => depth = depth.saturating_sub(1),
+            (None, ' ') if depth == 0 && expression.get(at..).is_some_and(|rest| rest.starts_with(" or ")) => {
+                found.push(expression.get(start..at).unwrap_or_default());
+                start = at + " or ".len();
+            }
+            _ => {}
+        }
+    }
+    found.push(expression.get(start..).unwrap_or_default());
+    found
+}
+
 /// Whether an expression asks whether the fact at `path` is less, more or other than something, or reckons with it.
 fn is_ordered(expression: &str, path: &str) -> bool {
     expression.match_indices(path).any(|(start, _)| {
@@ -246,6 +279,12 @@ fn is_ordered(expression: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alternatives_stand_around_or() {
+        let parts = alternatives("a == 1 or (b > 2 or c) or d == ' or '");
+        assert_eq!(parts, ["a == 1", "(b > 2 or c)", "d == ' or '"]);
+    }
 
     #[test]
     fn comparisons_by_size_are_told_from_others() {

@@ -21,7 +21,7 @@ pub fn run(command: &CaptureCommand) -> Result<u8, Error> {
         deadline,
         ..Request::all()
     });
-    let capture = if command.include_identifiers { capture } else { host::without_identifiers(capture)? };
+    let capture = if command.include_identifiers { host::without_secrets(&capture)? } else { host::without_identifiers(capture)? };
     let text = capture.to_text().map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
     match &command.output {
         Some(path) => write::replace(path, &text).map_err(|error| Error::hinted(&error))?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::capture::Capture;
+use crate::capture::{Capture, redact};
 use crate::catalog::Catalog;
 use crate::check::{self, Question};
 use crate::cli::{CheckCommand, CheckFormat};
@@ -19,7 +19,14 @@ use crate::report::{self, github, json, junit, markdown};
 pub fn run(command: &CheckCommand) -> Result<u8, Error> {
     let catalog = plan::catalog(command.rules.as_deref())?;
     let question = question(command, &catalog)?;
-    let mut capture = capture(command, &catalog)?;
+    let mut capture = std::thread::scope(|scope| {
+        // Whatever else a check takes gets ready while the machine answers.
+        if command.from.is_none() {
+            scope.spawn(|| check::ids(&catalog).len());
+            scope.spawn(redact::prepare);
+        }
+        capture(command, &catalog)
+    })?;
     if let (Some(seconds), Reading::Known(image)) = (command.deep, &mut capture.image) {
         let engines: Vec<&str> = match &command.engine {
             Some(engine) => vec![engine.name.as_str()],
@@ -74,6 +81,6 @@ fn capture(command: &CheckCommand, catalog: &Catalog) -> Result<Capture, Error> 
     match &command.from {
         Some(path) => host::recorded(path),
         None if command.image => host::image(command.python.as_deref(), catalog),
-        None => host::here(command.python.as_deref(), command.online),
+        None => host::here(command.python.as_deref(), command.online, Duration::from_secs(command.timeout)),
     }
 }

@@ -1,6 +1,5 @@
 //! `gpus`: the cards as a table, once or again and again.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use crate::catalog::Catalog;
@@ -34,32 +33,7 @@ pub fn run(command: &GpusCommand) -> Result<u8, Error> {
     };
     let mut shown = 0;
     loop {
-        let text = gpus::render(&look()?, output::width());
-        output::print(&frame(&text, shown, std::io::stdout().is_terminal()))?;
-        shown = text.lines().count();
+        shown = output::redraw(&gpus::render(&look()?, output::width()), shown)?;
         std::thread::sleep(Duration::from_secs(seconds));
-    }
-}
-
-/// A picture that is drawn over the last one, of `above` lines: the cursor goes up, each line is replaced and its rest
-/// cleared. It is written in one piece and nothing is wiped before, so nothing flickers.
-fn frame(text: &str, above: usize, terminal: bool) -> String {
-    if !terminal {
-        return format!("{text}\n");
-    }
-    let up = if above > 0 { format!("\u{1b}[{above}A") } else { String::new() };
-    let lines: String = text.lines().map(|line| format!("{line}\u{1b}[K\n")).collect();
-    format!("{up}\r{lines}\u{1b}[J")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_is_drawn_over_the_last_one() {
-        assert_eq!(frame("a\nb\n", 0, true), "\ra\u{1b}[K\nb\u{1b}[K\n\u{1b}[J");
-        assert_eq!(frame("a\n", 2, true), "\u{1b}[2A\ra\u{1b}[K\n\u{1b}[J");
-        assert_eq!(frame("a\n", 2, false), "a\n\n");
     }
 }

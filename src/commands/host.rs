@@ -2,40 +2,37 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::capture::record::LONGEST;
 use crate::capture::redact;
 use crate::catalog::Catalog;
+use crate::commands::input;
 use crate::error::Error;
 use crate::probe::{self, Python, Request};
 use crate::reading::Reading;
+
+/// What to name where a capture is wanted.
+const RECORDED: &str = "name a file that `gpudoctor capture -o host.json` wrote";
 
 /// The capture in a file; `-` is stdin.
 ///
 /// # Errors
 /// When the file cannot be read, or is no capture.
 pub fn recorded(path: &Path) -> Result<Capture, Error> {
-    let shown = path.display();
-    let unreadable = |error: std::io::Error| {
-        let message = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("`{shown}` does not exist"),
-            std::io::ErrorKind::IsADirectory => format!("`{shown}` is a directory"),
-            _ => error.to_string(),
-        };
-        Error::input(message).with_hint("name a file that `gpudoctor capture -o host.json` wrote")
-    };
-    let most = LONGEST as u64 + 1;
+    let shown = input::Name(path);
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    } else {
-        fs_err::File::open(path).map_err(unreadable)?.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    let file = input::open(path, RECORDED)?;
+    file.take(LONGEST as u64 + 1).read_to_end(&mut bytes).map_err(|error| input::unreadable(path, &error, RECORDED))?;
+    if bytes.is_empty() {
+        return Err(Error::input(format!("{shown} is empty")).with_hint(RECORDED));
     }
-    let text = String::from_utf8(bytes).map_err(|_| Error::input(format!("`{shown}` is not text; a capture is JSON in UTF-8")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::input(format!("{shown} is not text; a capture is JSON in UTF-8")).with_hint(RECORDED))?;
     Capture::parse(&text).map_err(|error| {
         let hinted = Error::hinted(&error);
-        Error { message: format!("`{shown}`: {}", hinted.message), ..hinted }
+        Error { message: format!("{shown}: {}", hinted.message), ..hinted }
     })
 }
 
@@ -53,12 +50,12 @@ pub fn cards() -> Capture {
     probe::capture(&Request::gpus())
 }
 
-/// This machine, without who and where: what `capture` would write.
+/// This machine, without who and where: what `capture` would write. A driver that does not answer within `deadline` hangs.
 ///
 /// # Errors
 /// When `python` names no environment.
-pub fn here(python: Option<&Path>, online: bool) -> Result<Capture, Error> {
-    without_identifiers(probe::capture(&Request { copies: true, python: environment(python)?, online, ..Request::all() }))
+pub fn here(python: Option<&Path>, online: bool, deadline: Duration) -> Result<Capture, Error> {
+    without_identifiers(probe::capture(&Request { copies: true, python: environment(python)?, online, deadline, ..Request::all() }))
 }
 
 /// The environment at `python`, or those in reach.
@@ -77,4 +74,12 @@ pub fn environment(python: Option<&Path>) -> Result<Python, Error> {
 /// When gpudoctor itself fails.
 pub fn without_identifiers(capture: Capture) -> Result<Capture, Error> {
     redact::redacted(capture, &probe::identifiers()).map_err(|error| Error::internal(format!("no JSON form: {error}")))
+}
+
+/// `capture` with names and addresses, without tokens, keys and passwords.
+///
+/// # Errors
+/// When gpudoctor itself fails.
+pub fn without_secrets(capture: &Capture) -> Result<Capture, Error> {
+    redact::without_secrets(capture).map_err(|error| Error::internal(format!("no JSON form: {error}")))
 }

@@ -1,6 +1,6 @@
 //! What reaches the terminal: reports to stdout, everything else to stderr.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use crate::cli::Colour;
 use crate::error::{EXIT_GOOD, Error};
@@ -32,6 +32,33 @@ pub fn print(report: &str) -> Result<(), Error> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::internal(format!("stdout cannot be written: {error}"))),
         _ => Ok(()),
     }
+}
+
+/// Prints a report over the last one, of `above` lines, where stdout is a terminal; else below it. Returns its lines.
+///
+/// # Errors
+/// As [`print`].
+pub fn redraw(report: &str, above: usize) -> Result<usize, Error> {
+    let mut stdout = io::stdout().lock();
+    // Moving the cursor is no colour, and stays where colours are taken out.
+    let plain = anstream::AutoStream::choice(&stdout) == anstream::ColorChoice::Never;
+    let text = if plain { anstream::adapter::strip_str(report).to_string() } else { report.to_owned() };
+    let frame = frame(&text, above, stdout.is_terminal());
+    match stdout.write_all(frame.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) => Err(Error::internal(format!("stdout cannot be written: {error}"))),
+        Ok(()) => Ok(text.lines().count()),
+    }
+}
+
+/// A picture that is drawn over the last one, of `above` lines: the cursor goes up, each line is replaced and its rest
+/// cleared. It is written in one piece and nothing is wiped before, so nothing flickers.
+fn frame(text: &str, above: usize, terminal: bool) -> String {
+    if !terminal {
+        return format!("{text}\n");
+    }
+    let up = if above > 0 { format!("\u{1b}[{above}A") } else { String::new() };
+    let lines: String = text.lines().map(|line| format!("{line}\u{1b}[K\n")).collect();
+    format!("{up}\r{lines}\u{1b}[J")
 }
 
 /// Prints an error with its hints and returns its exit code.
@@ -85,4 +112,16 @@ pub fn install_panic_hook() {
 fn complain(text: &str) {
     let mut stderr = anstream::stderr().lock();
     let _ = stderr.write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_drawn_over_the_last_one() {
+        assert_eq!(frame("a\nb\n", 0, true), "\ra\u{1b}[K\nb\u{1b}[K\n\u{1b}[J");
+        assert_eq!(frame("a\n", 2, true), "\u{1b}[2A\ra\u{1b}[K\n\u{1b}[J");
+        assert_eq!(frame("a\n", 2, false), "a\n\n");
+    }
 }

@@ -9,7 +9,7 @@ use super::sightings::Sighting;
 use crate::advice;
 use crate::catalog::{Cause, CauseKind, MemoryTopic, Need};
 use crate::diagnose::fork::Context;
-use crate::finding::Fix;
+use crate::finding::{Evidence, Fix};
 use crate::redact;
 
 /// A cause, the lines that show it and what to do.
@@ -39,6 +39,8 @@ pub struct Named {
     pub fixes: Vec<Fix>,
     /// What would make it sure.
     pub needs: Vec<Need>,
+    /// Facts of the machine that decided for it.
+    pub evidence: Vec<Evidence>,
     /// What decides between this cause and others that print the same text.
     pub question: Option<Question>,
     /// What else was seen and follows from it, in the order of the log.
@@ -83,7 +85,7 @@ impl Named {
         let captures = Value::from(pairs.collect::<BTreeMap<String, String>>());
         // The messages of a branch speak of texts that were not seen; those of the fork speak of the one that was.
         let messages = matched.message.into_iter().chain(matched.cause.messages.iter().map(String::as_str));
-        let with_log = minijinja::context! { log => captures.clone(), ..context.facts.clone() };
+        let with_log = minijinja::context! { log => captures.clone(), ..context.machine.facts().clone() };
         let lines = matched.lines.iter().map(|line| Sighting { text: redact::line(&line.text).into_owned(), ..line.clone() });
         Self {
             id: cause.id.clone(),
@@ -98,6 +100,7 @@ impl Named {
             message: messages.into_iter().find_map(|message| advice::filled(message, &captures)),
             fixes: context.catalog.advice(cause.advice()).map(|found| advice::fixes(&found, &with_log)).unwrap_or_default(),
             needs: cause.needs.clone(),
+            evidence: Vec::new(),
             question: None,
             explains: Vec::new(),
             look_for: cause.look_for.clone(),

@@ -86,19 +86,17 @@ impl Sightings {
         Self { seen: vec![Seen::default(); probes.len()], candidates: Vec::new() }
     }
 
-    /// Matches a line. Returns whether any expression matched.
+    /// Matches a line. Returns whether it holds a text that is wanted for itself.
     pub(super) fn observe(&mut self, line: &Line, probes: &Probes<'_>) -> bool {
         let mut candidates = std::mem::take(&mut self.candidates);
-        probes.candidates(&line.text, &mut candidates);
-        let mut any = false;
+        let wanted = probes.candidates(&line.text, &mut candidates);
         for id in &candidates {
             let (Some(regex), Some(seen)) = (probes.regex(*id), self.seen.get_mut(*id)) else { continue };
             let Some(found) = regex.find(&line.text) else { continue };
-            any = true;
             seen.add(line.number, || sighting(line, regex, found.range()));
         }
         self.candidates = candidates;
-        any
+        wanted
     }
 
     /// What was seen of an expression.

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::capture::Capture;
+use crate::capture::call::first_stuck;
 use crate::facts::image::ImageFacts;
-use crate::facts::nvml::{code, name, stuck};
+use crate::facts::nvml::{code, name, silent, stuck};
 use crate::facts::text::{api_version, library_version};
 use crate::reading::Reading;
 use crate::version::Version;
@@ -81,7 +82,10 @@ pub(super) fn read(capture: &Capture, image: &ImageFacts<'_>) -> Cuda {
             cuda.name = name(&answers.init, "CUDA_SUCCESS");
             cuda.version = answers.driver_version.reading().and_then(api_version);
             cuda.devices = answers.device_count.reading().map(|count| u64::try_from(count).unwrap_or(0));
-            cuda.no_answer = stuck(&answers.init).or_else(|| stuck(&answers.device_count)).map_or(Reading::Absent, Reading::Known);
+            // A device that did not even tell its address belongs to no card.
+            let nameless = answers.devices.iter().filter_map(Reading::known).filter(|device| device.pci.value().is_none());
+            let no_answer = silent(&answers.init, "cuInit").or_else(|| stuck(&answers.device_count));
+            cuda.no_answer = Reading::from(no_answer.or_else(|| nameless.into_iter().find_map(first_stuck)));
         }
         Reading::Absent => cuda.found = Reading::Known(false),
         Reading::Unreadable(reason) => {

@@ -85,6 +85,8 @@ pub struct Gpu {
     pub launch_code: Reading<i64>,
     /// The name of that code.
     pub launch_name: Reading<String>,
+    /// Whether that kernel wrote what it should; absent where it did not run.
+    pub launch_correct: Reading<bool>,
     /// Why it gave no answer: a call did not return in time; absent where it answered.
     pub no_answer: Reading<String>,
     /// Who holds its memory.
@@ -294,6 +296,7 @@ impl Gpu {
             context_name: no(reason),
             launch_code: no(reason),
             launch_name: no(reason),
+            launch_correct: Reading::Absent,
             no_answer: if reason.contains("timed out") { Reading::Known(reason.to_owned()) } else { Reading::Absent },
             processes: no(reason),
             held: no(reason),

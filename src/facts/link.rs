@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::capture::Capture;
+use crate::capture::call::first_stuck;
+use crate::capture::cuda::{Cuda, Transfer};
 use crate::facts::gpu::Gpu;
 use crate::reading::Reading;
 
@@ -24,6 +26,12 @@ pub struct Link {
     pub can_access: Reading<bool>,
     /// Whether a copy between them arrived as it was; only where it was tried.
     pub verified: Reading<bool>,
+    /// What opening the memory of one to the other returned; 0 is success, absent where it was not tried.
+    pub enable_code: Reading<i64>,
+    /// What copying between them returned; 0 is success, absent where it was not tried.
+    pub copy_code: Reading<i64>,
+    /// Why a call about the two never returned; absent where each did.
+    pub no_answer: Reading<String>,
     /// Whether both are on one NUMA node.
     pub same_numa: Reading<bool>,
     /// Whether both have the same name.
@@ -52,6 +60,9 @@ pub(super) fn read(capture: &Capture, gpus: &[Gpu]) -> Vec<Link> {
             p2p_status: pair.read.reading().map(|status| status_name(status).to_owned()),
             can_access: access(cuda, a, b),
             verified: verified(cuda, a, b),
+            enable_code: worst(cuda, a, b, |copy| copy.peer_access.code()),
+            copy_code: worst(cuda, a, b, |copy| copy.copy.code()),
+            no_answer: Reading::from(first_stuck(pair).or_else(|| silence(cuda?, a, b))),
             same_numa: same(&a.numa_node, &b.numa_node),
             same_model: same(&a.name, &b.name),
             expected: a.peer_access.clone(),
@@ -119,6 +130,27 @@ fn verified(cuda: Option<&crate::capture::cuda::Cuda>, a: &Gpu, b: &Gpu) -> Read
     } else {
         Reading::Known(true)
     })
+}
+
+/// The calls about two cards, in both directions.
+fn between<'a, T>(all: &'a [T], cuda: &Cuda, a: &Gpu, b: &Gpu, ends: fn(&T) -> (u32, u32)) -> Vec<&'a T> {
+    let (Some(from), Some(to)) = (ordinal(cuda, a), ordinal(cuda, b)) else { return Vec::new() };
+    all.iter().filter(|one| ends(one) == (from, to) || ends(one) == (to, from)).collect()
+}
+
+/// The first code of copies between two cards that is not 0, else 0; absent where none was made.
+fn worst(cuda: Option<&Cuda>, a: &Gpu, b: &Gpu, code: fn(&Transfer) -> Option<i64>) -> Reading<i64> {
+    let Some(cuda) = cuda else { return Reading::Absent };
+    let copies = between(&cuda.transfers, cuda, a, b, |copy| (copy.from, copy.to));
+    let codes: Vec<i64> = copies.into_iter().filter_map(code).collect();
+    Reading::from(codes.iter().find(|code| **code != 0).or(codes.first()).copied())
+}
+
+/// Why CUDA never answered about two cards.
+fn silence(cuda: &Cuda, a: &Gpu, b: &Gpu) -> Option<String> {
+    let peers = between(&cuda.peers, cuda, a, b, |peer| (peer.from, peer.to));
+    let copies = between(&cuda.transfers, cuda, a, b, |copy| (copy.from, copy.to));
+    first_stuck(&peers).or_else(|| first_stuck(&copies))
 }
 
 /// `nvmlGpuTopologyLevel_t` in the words of `nvidia-smi topo -m`.

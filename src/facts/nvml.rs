@@ -32,7 +32,7 @@ pub(super) fn read(capture: &Capture) -> Nvml {
             code: code(&nvml.init),
             name: name(&nvml.init, "NVML_SUCCESS"),
             library: nvml.library.clone(),
-            no_answer: stuck(&nvml.init).or_else(|| stuck(&nvml.device_count)).map_or(Reading::Absent, Reading::Known),
+            no_answer: silent(&nvml.init, "nvmlInit_v2").or_else(|| stuck(&nvml.device_count)).map_or(Reading::Absent, Reading::Known),
             devices: nvml.device_count.reading().map(u64::from),
         },
         Reading::Absent => Nvml { found: Reading::Known(false), ..Nvml::default() },
@@ -62,6 +62,14 @@ pub(super) fn name<T: Clone>(call: &Call<T>, success: &str) -> Reading<String> {
         Call::Value(_) => Reading::Known(success.to_owned()),
         Call::Failed(failure) => Reading::Known(failure.name.clone()),
         other => other.reading().map(|_| String::new()),
+    }
+}
+
+/// Why a library did not start: it hangs, or does not even have the function.
+pub(super) fn silent<T>(call: &Call<T>, function: &str) -> Option<String> {
+    match call {
+        Call::Missing => Some(format!("the library has no function `{function}`")),
+        other => stuck(other),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where each fact is read.
 
 /// Where the facts below a path are read, the longest path first that fits.
-const SOURCES: [(&str, &str); 60] = [
+const SOURCES: [(&str, &str); 64] = [
     ("os.kernel", "/proc/version"),
     ("os.wsl", "/proc/version"),
     ("os.tegra", "/etc/nv_tegra_release"),
@@ -48,6 +48,7 @@ const SOURCES: [(&str, &str); 60] = [
     ("gpu.xids", "the kernel log"),
     ("gpu.capability", "nvmlDeviceGetCudaComputeCapability"),
     ("gpu.launch_code", "cuLaunchKernel"),
+    ("gpu.launch_correct", "cuLaunchKernel"),
     ("gpu.context_code", "cuDevicePrimaryCtxRetain"),
     ("gpu.numa_node", "/sys/bus/pci/devices"),
     ("gpu.first_branch", "rules/cuda.toml"),
@@ -56,6 +57,9 @@ const SOURCES: [(&str, &str); 60] = [
     ("gpu", "NVML"),
     ("link.can_access", "cuDeviceCanAccessPeer"),
     ("link.p2p_status", "nvmlDeviceGetP2PStatus"),
+    ("link.enable_code", "cuCtxEnablePeerAccess"),
+    ("link.copy_code", "cuMemcpyPeerAsync"),
+    ("link.no_answer", "the driver's calls about two cards"),
     ("link", "nvmlDeviceGetTopologyCommonAncestor"),
     ("cards", "NVML"),
     ("visible", "CUDA_VISIBLE_DEVICES"),

@@ -7,7 +7,7 @@ use encoding_rs::GB18030;
 use super::{Line, Source, escape, prefix, record};
 
 /// How many records may be packed into each other: Docker in journald in a collector.
-const DEPTH: usize = 4;
+pub(super) const DEPTH: usize = 4;
 
 /// The text of `bytes`: UTF-8, else GB18030 where the whole stream or this line is, else UTF-8 with replacements.
 pub(super) fn decode(bytes: &[u8], gb18030: bool) -> Cow<'_, str> {

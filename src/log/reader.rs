@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::stream::{LogError, Stream};
 use super::{Line, Source};
-use super::{clean, escape};
+use super::{clean, escape, record};
 
 /// How many bytes are asked of the stream at a time.
 const BLOCK: usize = 256 * 1024;
@@ -28,6 +28,13 @@ pub struct Reader<R> {
     /// Whether the next piece goes on with the line before.
     within: bool,
     bytes: u64,
+}
+
+/// Room for the forms of a line, kept from line to line.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    plain: Vec<u8>,
+    inner: Vec<u8>,
 }
 
 /// A line as the stream has it, or a piece of a very long one.
@@ -63,6 +70,8 @@ impl<R: Read> Reader<R> {
                 self.number += u64::from(!self.within);
                 self.within = true;
                 self.next = piece.1 - OVERLAP;
+                // The next piece begins with a whole character.
+                self.next += self.buffer[self.next..].iter().take(3).take_while(|byte| (0x80..0xc0).contains(*byte)).count();
                 self.searched = self.searched.max(self.next).min(end);
                 break piece;
             }
@@ -116,20 +125,38 @@ fn is_damage(error: &io::Error) -> bool {
 }
 
 impl RawLine<'_> {
-    /// Bytes that hold every text which a cleaned line of it would hold, so that it need not be cleaned only to be searched.
-    /// `None` where nothing less than cleaning shows them.
-    pub fn searchable<'s>(&'s self, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        // Backspaces take text away, and escapes of JSON hide it; the break at the end of a record hides nothing.
-        let hidden = memchr::memchr(0x08, self.bytes).is_some()
-            || self.bytes.first() == Some(&b'{') && memchr::memchr_iter(b'\\', self.bytes).nth(1).is_some();
-        if hidden {
-            return None;
+    /// Whether `holds` is true of bytes that hold every text which a cleaned line of it would hold, so that it need not be cleaned
+    /// only to be searched. `true` as well where nothing less than cleaning shows its texts.
+    pub fn may_hold(&self, scratch: &mut Scratch, holds: impl Fn(&[u8]) -> bool) -> bool {
+        // Backspaces take text away, and another encoding writes it otherwise.
+        if memchr::memchr(0x08, self.bytes).is_some() || self.is_encoded() {
+            return true;
         }
-        if memchr::memchr(0x1b, self.bytes).is_none() {
-            return Some(self.bytes);
+        let Scratch { plain, inner } = scratch;
+        inner.clear();
+        for depth in 0..=clean::DEPTH {
+            let bytes = if depth == 0 { self.bytes } else { inner.as_slice() };
+            let coloured = memchr::memchr(0x1b, bytes).is_some();
+            plain.clear();
+            if coloured && !escape::strip_colours(bytes, plain) {
+                return true;
+            }
+            let bytes = if coloured { plain.as_slice() } else { bytes };
+            if holds(bytes) {
+                return true;
+            }
+            // A record of a carrier hides text behind the escapes of JSON, one record in another behind more of them.
+            if memchr::memchr(b'\\', bytes).is_none() {
+                return false;
+            }
+            *inner = record::unescaped(bytes);
         }
-        scratch.clear();
-        escape::strip_colours(self.bytes, scratch).then_some(scratch)
+        false
+    }
+
+    /// Whether it is in another encoding than UTF-8, of which a character may be cut at its end.
+    fn is_encoded(&self) -> bool {
+        !self.bytes.is_ascii() && std::str::from_utf8(self.bytes).is_err_and(|error| error.error_len().is_some() || self.gb18030)
     }
 
     /// The cleaned lines in it: one, or several where it holds the states of progress bars or a record of more lines.

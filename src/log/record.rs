@@ -51,6 +51,34 @@ pub(super) fn unpack(line: &str, source: &mut Source) -> Option<String> {
     })
 }
 
+/// `bytes` with the escapes of JSON replaced by what they stand for, wherever they are. What is none stays.
+pub(super) fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        plain.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        let Some((letter, behind)) = rest.split_first() else { break };
+        rest = behind;
+        match letter {
+            b'n' => plain.push(b'\n'),
+            b'r' => plain.push(b'\r'),
+            b't' => plain.push(b'\t'),
+            b'u' => {
+                let digits = rest.get(..4).and_then(|digits| std::str::from_utf8(digits).ok());
+                let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+                if let Some(character) = code.and_then(char::from_u32) {
+                    plain.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = &rest[4..];
+                }
+            }
+            letter => plain.push(*letter),
+        }
+    }
+    plain.extend_from_slice(rest);
+    plain
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +97,10 @@ mod tests {
     fn a_logger_that_writes_json_has_a_level() {
         assert_eq!(unpacked(r#"{"level":"ERROR","message":"a","exc_info":"b"}"#), Some("a\nb".to_owned()));
         assert_eq!(unpacked(r#"{"object":"error","message":"a"}"#), None);
+    }
+
+    #[test]
+    fn escapes_of_json_are_replaced() {
+        assert_eq!(unescaped(br#"a \"b\"\n\u001b[31m \u00e9 \\x \u12"#), "a \"b\"\n\u{1b}[31m é \\x 12".as_bytes());
     }
 }

@@ -47,9 +47,8 @@ pub enum Python {
 
 /// How long a driver may take before it counts as hung. A driver that has to wake eight GPUs takes about four seconds.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How long files, programs and the resolver may take.
+/// How long files and programs may take.
 const FILES: Duration = Duration::from_secs(5);
-const RESOLVER: Duration = Duration::from_secs(2);
 /// How long Python environments on a slow disk may take.
 const PACKAGES: Duration = Duration::from_secs(60);
 
@@ -91,7 +90,6 @@ struct Clock(Mutex<BTreeMap<String, u64>>);
 type Family<'scope, T> = ScopedJoinHandle<'scope, T>;
 
 fn gather<'scope>(scope: &'scope Scope<'scope, '_>, clock: &'scope Clock, request: &Request, root: &Root, capture: &mut Capture) {
-    let part = |words: &'static [&'static str]| start(scope, clock, words, FILES, |_: &mut Capture, _| ());
     // A driver that is not there needs no process to say so; a device without a library may have one that only the loader finds.
     let device = ["/dev/nvidiactl", "/dev/dxg", "/proc/driver/nvidia", "/dev/nvhost-gpu"].iter().any(|path| root.exists(path));
     let is_there = |name: &str| device || capture.libraries.contains_key(name);
@@ -99,12 +97,9 @@ fn gather<'scope>(scope: &'scope Scope<'scope, '_>, clock: &'scope Clock, reques
     let words: &[&str] = if request.copies { &["cuda", "copy"] } else { &["cuda"] };
     let has_cuda = request.cuda && is_there(cuda::LIBRARY);
     let cuda = has_cuda.then(|| start(scope, clock, words, request.deadline, cuda::lost));
-    let files = part(&["files"]);
-    let nodes = part(&["nodes"]);
-    let space = request.system.then(|| part(&["space"]));
-    let log = request.system.then(|| start(scope, clock, &["log"], FILES, |_: &mut Reading<Vec<String>>, _| ()));
-    let tools = request.system.then(|| start(scope, clock, &["tools"], FILES, |_: &mut BTreeMap<_, _>, _| ()));
-    let resolver = request.system.then(|| start(scope, clock, &["resolve"], RESOLVER, |_: &mut Reading<bool>, _| ()));
+    let lanes = machine::NEAR.iter().chain(if request.system { machine::SYSTEM.as_slice() } else { &[] });
+    let words: Vec<&str> = std::iter::once("machine").chain(lanes.copied()).collect();
+    let machine = start(scope, clock, &words, FILES.min(request.deadline), |_: &mut Capture, _| ());
     let online = request.online.then(|| start(scope, clock, &["online"], request.deadline, |_: &mut Reading<Vec<_>>, _| ()));
     let image = match &request.python {
         Python::No => None,
@@ -140,21 +135,15 @@ fn gather<'scope>(scope: &'scope Scope<'scope, '_>, clock: &'scope Clock, reques
         None => not_asked(),
     };
     capture.runtimes = runtimes.into_iter().map(|(path, family)| (path, flat(join(family)))).collect();
-    match join(files) {
-        Reading::Known(mut section) => {
-            capture.pci = std::mem::take(&mut section.pci);
-            capture.network = std::mem::take(&mut section.network);
-            machine::merge(capture, section);
-        }
+    match join(machine) {
+        Reading::Known(section) => machine::merge(capture, section),
         Reading::Absent => {}
         Reading::Unreadable(reason) => machine::unread(capture, &reason),
     }
-    for section in [Some(nodes), space].into_iter().flatten().filter_map(|family| join(family).into_known()) {
-        machine::merge(capture, section);
+    if !request.system {
+        capture.kernel_log = not_asked();
+        capture.network.host_is_loopback = not_asked();
     }
-    capture.kernel_log = log.map_or_else(not_asked, |family| flat(join(family)));
-    capture.tools = tools.map(|family| join(family).into_known().unwrap_or_default()).unwrap_or_default();
-    capture.network.host_is_loopback = resolver.map_or_else(not_asked, |family| flat(join(family)));
     capture.online = online.map_or_else(not_asked, |family| flat(join(family)));
     capture.image = image.map_or_else(not_asked, |family| flat(join(family)));
 }
@@ -171,8 +160,9 @@ fn start<'scope, T: DeserializeOwned + Send + 'scope>(
     scope.spawn(move || {
         let begin = Instant::now();
         let section = child::run(&words, deadline, lost);
-        let name = words.iter().take(2).cloned().collect::<Vec<_>>().join(" ");
-        let name = if words.first().is_some_and(|word| word == "processes") { "processes".to_owned() } else { name };
+        // What follows the name of these two is no part of it.
+        let alone = words.first().is_some_and(|word| matches!(word.as_str(), "machine" | "processes"));
+        let name = words.iter().take(if alone { 1 } else { 2 }).cloned().collect::<Vec<_>>().join(" ");
         let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         clock.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name, milliseconds);
         section

@@ -1,12 +1,13 @@
 //! Runs a probe in a process of its own, with a deadline: what a sick driver does to it is a reading, not an accident.
 //!
-//! The child prints lines. `@` says which call it is about to make, `+` is its section so far, `=` its section complete.
+//! The child prints lines. `@` says which call a lane of it is about to make, `+` is its section so far, `=` its section complete.
 //! A child that hangs or dies leaves the last `+`, in which calls that have not returned are marked [`PENDING`].
 
 mod emit;
 
-pub(super) use emit::{Emitter, PENDING, prepare, watched};
+pub(super) use emit::{Emitter, Lane, PENDING, prepare, side_by_side, watched};
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -39,13 +40,13 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
         Err(error) => return Reading::Unreadable(format!("the probe could not be started: {error}")),
     };
     let end = Instant::now() + deadline;
-    let (mut last, mut at, mut complete) = (None, String::new(), false);
+    let (mut last, mut lanes, mut complete) = (None, BTreeMap::new(), false);
     let mut timed_out = false;
-    if let Some(lines) = child.stdout.take().map(lines) {
+    if let Some(lines) = child.stdout.take().map(lines_of) {
         loop {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => match line.split_at_checked(1) {
-                    Some(("@", call)) => call.clone_into(&mut at),
+                    Some(("@", step)) => step_to(&mut lanes, step),
                     Some(("+", section)) => last = Some(section.to_owned()),
                     Some(("=", section)) => {
                         last = Some(section.to_owned());
@@ -68,6 +69,7 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
     }
     let complaint = child.stderr.take().filter(|_| !timed_out).and_then(complaint);
     let status = finish(child, timed_out);
+    let at = lanes.into_values().collect::<Vec<_>>().join("`, `");
     let ending = Ending::new(timed_out.then_some(deadline), status, complaint, &at);
     match last {
         None => Reading::Unreadable(ending.reason),
@@ -80,6 +82,15 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
                 section
             })
         }
+    }
+}
+
+/// Keeps the call that a lane is about to make; one without a call is through.
+fn step_to(lanes: &mut BTreeMap<String, String>, step: &str) {
+    match step.split_once('\t') {
+        Some((lane, "")) => drop(lanes.remove(lane)),
+        Some((lane, call)) => drop(lanes.insert(lane.to_owned(), call.to_owned())),
+        None => {}
     }
 }
 
@@ -136,7 +147,7 @@ fn start(arguments: &[String]) -> std::io::Result<Child> {
 }
 
 /// The lines of `output`, read by a thread that nobody waits for.
-fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
+fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(output.take(MOST)).lines() {
@@ -151,7 +162,7 @@ fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
 
 /// The last line that a dead child wrote to stderr: the loader names there what it did not find.
 fn complaint(output: impl Read + Send + 'static) -> Option<String> {
-    let lines = lines(output.take(1 << 16));
+    let lines = lines_of(output.take(1 << 16));
     let end = Instant::now() + GRACE;
     let mut last = None;
     while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -204,6 +215,15 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lane_that_is_through_is_not_where_it_ended() {
+        let mut lanes = BTreeMap::new();
+        for step in ["files\t/proc/version", "nodes\t/dev/nvidia0", "files\t", "nonsense"] {
+            step_to(&mut lanes, step);
+        }
+        assert_eq!(lanes.into_iter().collect::<Vec<_>>(), [("nodes".to_owned(), "/dev/nvidia0".to_owned())]);
+    }
 
     #[test]
     fn an_ending_says_what_happened_and_where() {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::OFlag;
 
+use crate::capture::Capture;
 use crate::probe::child::Emitter;
 use crate::probe::root::{Root, not_read};
 use crate::reading::Reading;
@@ -36,7 +37,7 @@ const WORDS: [&str; 14] = [
 ];
 
 /// Fills the section: the newest lines, in their order.
-pub(super) fn read(emitter: &Emitter<Reading<Vec<String>>>) {
+pub(super) fn read(emitter: &Emitter<Capture>) {
     let root = Root::new();
     emitter.at(DEVICE);
     let own = device(&root);
@@ -49,7 +50,7 @@ pub(super) fn read(emitter: &Emitter<Reading<Vec<String>>>) {
             journal().map_or(own, Reading::Known)
         }
     };
-    *emitter.state() = lines.map(|lines| {
+    emitter.state().kernel_log = lines.map(|lines| {
         let from = lines.len().saturating_sub(MOST_LINES);
         lines.into_iter().skip(from).collect()
     });

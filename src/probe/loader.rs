@@ -2,9 +2,10 @@
 //!
 //! The rules are those of `ld.so(8)`: a name that is loaded already is taken; else `DT_RPATH` of who asks and of what loaded
 //! it, unless it has `DT_RUNPATH`; then `LD_LIBRARY_PATH`, `DT_RUNPATH` of who asks, the cache of `ldconfig` and the
-//! system's directories. A file for another machine is passed over.
+//! system's directories. In each directory what is built for this kind of processor comes first. A file for another machine is passed over.
 
 mod cache;
+mod hwcaps;
 
 pub(super) use cache::Cache;
 
@@ -162,8 +163,8 @@ impl Loader {
         folders.extend(self.library_path.iter().map(|folder| (folder.clone(), Rule::LibraryPath)));
         folders.extend(asking.dynamic.runpath.iter().take(MOST_FOLDERS).map(|path| (expanded(path, &asking.place), Rule::Runpath)));
         let in_folders = folders.iter().find_map(|(folder, rule)| {
-            let path = folder.join(name);
-            fits(&path).map(|dynamic| (path, *rule, dynamic))
+            let mut places = hwcaps::places(folder, name);
+            places.find_map(|path| fits(&path).map(|dynamic| (path, *rule, dynamic)))
         });
         in_folders
             .or_else(|| {
@@ -172,8 +173,8 @@ impl Loader {
             })
             .or_else(|| {
                 SYSTEM.iter().find_map(|folder| {
-                    let path = Path::new(folder).join(name);
-                    fits(&path).map(|dynamic| (path, Rule::System, dynamic))
+                    let mut places = hwcaps::places(Path::new(folder), name);
+                    places.find_map(|path| fits(&path).map(|dynamic| (path, Rule::System, dynamic)))
                 })
             })
     }

@@ -11,20 +11,49 @@ mod places;
 mod services;
 mod space;
 
+use std::ffi::OsString;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
 use crate::capture::Capture;
-use crate::probe::child::{Emitter, PENDING};
+use crate::probe::child::{Emitter, Lane, PENDING};
 use crate::probe::root::Root;
+use crate::probe::{kernel_log, tools};
 use crate::reading::Reading;
 
 pub(super) use identity::{cpus, identity, limits};
 
-/// A capture in which what [`files`] reads is not read yet.
+/// The lanes that read what the GPUs are connected to.
+pub(super) const NEAR: [&str; 2] = ["files", "nodes"];
+/// The lanes that read the system around them.
+pub(super) const SYSTEM: [&str; 4] = ["log", "resolve", "space", "tools"];
+
+/// A capture in which nothing is read yet.
 pub(super) fn pending() -> Capture {
-    Capture { pci: Reading::unreadable(PENDING), ..Capture::default() }
+    let pending = || Reading::unreadable(PENDING);
+    let mut capture = Capture { pci: pending(), kernel_log: Reading::unreadable(PENDING), ..Capture::default() };
+    capture.network.host_is_loopback = Reading::unreadable(PENDING);
+    capture
+}
+
+/// The lanes that are named.
+pub(super) fn lanes(names: &[OsString]) -> Vec<Lane<Capture>> {
+    let lane = |name: &OsString| -> Option<Lane<Capture>> {
+        Some(match name.to_str()? {
+            "files" => ("files", Box::new(files)),
+            "log" => ("log", Box::new(kernel_log::read)),
+            "nodes" => ("nodes", Box::new(nodes)),
+            "resolve" => ("resolve", Box::new(resolve)),
+            "space" => ("space", Box::new(space)),
+            "tools" => ("tools", Box::new(tools::read)),
+            _ => return None,
+        })
+    };
+    names.iter().filter_map(lane).collect()
 }
 
 /// Reads files, folders, PCI devices, services, container specifications and network interfaces.
-pub(super) fn files(emitter: &Emitter<Capture>) {
+fn files(emitter: &Emitter<Capture>) {
     let root = Root::new();
     let release = root.line("/proc/sys/kernel/osrelease").into_known().unwrap_or_default();
     let files = places::files(&root, &release);
@@ -54,12 +83,13 @@ pub(super) fn files(emitter: &Emitter<Capture>) {
     let cdi = cdi::read(&root);
     emitter.state().cdi = cdi;
     emitter.at("/sys/class/net");
-    let network = network::read(&root);
-    emitter.state().network = network;
+    let (interfaces, rdma) = network::read(&root);
+    let mut state = emitter.state();
+    (state.network.interfaces, state.network.rdma) = (interfaces, rdma);
 }
 
 /// Reads the device nodes and tries to open them, which wakes a GPU that sleeps.
-pub(super) fn nodes(emitter: &Emitter<Capture>) {
+fn nodes(emitter: &Emitter<Capture>) {
     let root = Root::new();
     let paths = nodes::paths(&root);
     emitter.state().devices = paths.iter().map(|path| (path.clone(), Reading::unreadable(PENDING))).collect();
@@ -71,7 +101,7 @@ pub(super) fn nodes(emitter: &Emitter<Capture>) {
 }
 
 /// Asks how much room there is, also on file systems of other machines.
-pub(super) fn space(emitter: &Emitter<Capture>) {
+fn space(emitter: &Emitter<Capture>) {
     let root = Root::new();
     let paths = space::paths();
     emitter.state().space = paths.iter().map(|path| (path.clone(), Reading::unreadable(PENDING))).collect();
@@ -83,27 +113,41 @@ pub(super) fn space(emitter: &Emitter<Capture>) {
     }
 }
 
-/// Whether the machine's own name means a loopback address: the resolver may ask a network.
-pub(super) fn resolve(emitter: &Emitter<Reading<bool>>) {
+/// How long the resolver may take, which may ask a network.
+const RESOLVER: Duration = Duration::from_secs(2);
+
+/// Whether the machine's own name means a loopback address.
+fn resolve(emitter: &Emitter<Capture>) {
     emitter.at("getaddrinfo");
-    let answer = network::host_is_loopback();
-    *emitter.state() = answer;
+    let (done, waiting) = channel();
+    std::thread::spawn(move || {
+        let _ = done.send(network::host_is_loopback());
+    });
+    let late = || Reading::Unreadable(format!("the resolver did not answer within {} s", RESOLVER.as_secs()));
+    let answer = waiting.recv_timeout(RESOLVER).unwrap_or_else(|_| late());
+    emitter.state().network.host_is_loopback = answer;
 }
 
-/// Puts into `capture` what one of the children above found; only the first of them looks for devices.
+/// Puts into `capture` what the lanes found.
 pub(super) fn merge(capture: &mut Capture, part: Capture) {
-    capture.files.extend(part.files);
-    capture.folders.extend(part.folders);
-    capture.devices.extend(part.devices);
-    capture.space.extend(part.space);
-    capture.services.extend(part.services);
-    capture.cdi.extend(part.cdi);
+    capture.files = part.files;
+    capture.folders = part.folders;
+    capture.devices = part.devices;
+    capture.space = part.space;
+    capture.services = part.services;
+    capture.cdi = part.cdi;
+    capture.pci = part.pci;
+    capture.network = part.network;
+    capture.tools = part.tools;
+    capture.kernel_log = part.kernel_log;
 }
 
-/// Says of everything that [`files`] should have read why it was not.
+/// Says of everything that the lanes should have read why it was not.
 pub(super) fn unread(capture: &mut Capture, reason: &str) {
     let root = Root::new();
     capture.files = places::files(&root, "").into_iter().map(|path| (path, Reading::unreadable(reason))).collect();
     capture.folders = places::folders("").into_iter().map(|path| (path, Reading::unreadable(reason))).collect();
     capture.pci = Reading::unreadable(reason);
+    capture.kernel_log = Reading::unreadable(reason);
+    capture.network.host_is_loopback = Reading::unreadable(reason);
 }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::file::head;
+use super::pointers;
 use super::prefixes::Prefix;
 use crate::capture::metadata::{Metadata, is_word, normalised};
 use crate::capture::python::Source;
@@ -62,8 +63,11 @@ fn read_site(site: &Path, environment: &mut Environment, unreadable: &mut Vec<Un
             return;
         }
     };
+    let entries: Vec<PathBuf> = entries.take(MOST_ENTRIES).flatten().map(|entry| entry.path()).collect();
+    let mut names: Vec<String> = entries.iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect();
+    names.sort_unstable();
     let is_info = |path: &PathBuf| path.extension().is_some_and(|end| end == "dist-info" || end == "egg-info");
-    let mut infos: Vec<PathBuf> = entries.take(MOST_ENTRIES).flatten().map(|entry| entry.path()).filter(is_info).collect();
+    let mut infos: Vec<PathBuf> = entries.into_iter().filter(is_info).collect();
     infos.sort_unstable();
     if infos.len() > MOST_PACKAGES {
         let reason = format!("{} packages; the first {MOST_PACKAGES} are read", infos.len());
@@ -71,13 +75,26 @@ fn read_site(site: &Path, environment: &mut Environment, unreadable: &mut Vec<Un
         infos.truncate(MOST_PACKAGES);
     }
     environment.packages.extend(infos.iter().filter_map(|info| package(info, unreadable)));
+    read_torch(site, environment, unreadable);
+    environment.sites.push(place);
+    // What is in these directories was installed by nobody: only what can be imported from there counts.
+    for folder in pointers::search_path(site, &names, unreadable) {
+        let place = folder.display().to_string();
+        if !environment.sites.contains(&place) {
+            read_torch(&folder, environment, unreadable);
+            environment.sites.push(place);
+        }
+    }
+}
+
+/// The PyTorch in a directory that Python searches.
+fn read_torch(site: &Path, environment: &mut Environment, unreadable: &mut Vec<Unreadable>) {
     let version = site.join("torch").join("version.py");
     if let Some(text) = head(&version, LIMIT, unreadable) {
         environment.torches.push(TorchBuild::parse(version.display().to_string(), &text));
     } else if site.join("torch").join("__init__.py").exists() {
         environment.torches.push(TorchBuild { place: version.display().to_string(), ..TorchBuild::default() });
     }
-    environment.sites.push(place);
 }
 
 /// The package of a `.dist-info` or `.egg-info`: from its metadata, else from the name of the directory.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::file::head;
+use super::pointers;
 use crate::capture::{Package, Unreadable};
 
 /// Longest list of files that is read, in bytes; that of torch has 1.6 MiB.
@@ -18,7 +19,12 @@ pub(super) fn libraries(package: &Package, unreadable: &mut Vec<Unreadable>) -> 
     let info = Path::new(&package.place);
     let Some(site) = info.parent() else { return Vec::new() };
     let mut libraries: Vec<PathBuf> = match head(&info.join("RECORD"), LONGEST, unreadable) {
-        Some(record) => record.lines().filter_map(listed).map(|file| site.join(file)).collect(),
+        Some(record) => {
+            let own = record.lines().filter_map(listed).map(|file| site.join(file)).collect();
+            // An editable install lists only the file that leads to its source.
+            let pointers: Vec<PathBuf> = record.lines().filter_map(pointer).map(|file| site.join(file)).collect();
+            [own, below(&elsewhere(package, &pointers, unreadable))].concat()
+        }
         None => below(&modules(package, site, unreadable)),
     };
     libraries.sort_unstable();
@@ -36,6 +42,21 @@ fn listed(line: &str) -> Option<&str> {
     (is_library(file.rsplit('/').next()?) && !file.starts_with('/') && !file.contains("..")).then_some(file)
 }
 
+/// The file in a line of `RECORD` that leads to another directory.
+fn pointer(line: &str) -> Option<&str> {
+    line.split(',').next().filter(|file| !file.contains('/') && pointers::is_pointer(file))
+}
+
+/// The directories of a package's modules where its files lead elsewhere.
+fn elsewhere(package: &Package, pointers: &[PathBuf], unreadable: &mut Vec<Unreadable>) -> Vec<PathBuf> {
+    if pointers.is_empty() {
+        return Vec::new();
+    }
+    let names = names(package, unreadable);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    pointers.iter().flat_map(|file| pointers::modules(file, &names, unreadable)).collect()
+}
+
 /// Whether a file name is that of a shared library: `_C.abi3.so`, `libcudart.so.13`.
 pub(super) fn is_library(name: &str) -> bool {
     name.split_once(".so").is_some_and(|(stem, rest)| {
@@ -45,11 +66,15 @@ pub(super) fn is_library(name: &str) -> bool {
 
 /// The directories of a package without a list: those that `top_level.txt` names, else that of its own name.
 fn modules(package: &Package, site: &Path, unreadable: &mut Vec<Unreadable>) -> Vec<PathBuf> {
+    names(package, unreadable).iter().map(|name| site.join(name)).collect()
+}
+
+/// The names of a package's modules.
+fn names(package: &Package, unreadable: &mut Vec<Unreadable>) -> Vec<String> {
     let named = head(&Path::new(&package.place).join("top_level.txt"), 1 << 16, unreadable).unwrap_or_default();
     let named: Vec<&str> = named.lines().map(str::trim).filter(|name| !name.is_empty() && !name.contains(['/', '.'])).collect();
     let own = package.name.replace('-', "_");
-    let names = if named.is_empty() { vec![own.as_str()] } else { named };
-    names.iter().map(|name| site.join(name)).collect()
+    if named.is_empty() { vec![own] } else { named.into_iter().map(str::to_owned).collect() }
 }
 
 /// The libraries below directories. Links are not followed, so a loop of links is no loop here.

@@ -1,12 +1,11 @@
 //! What a child process does: one family of probes, by its name.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::catalog::Catalog;
-use crate::probe::child::{PENDING, prepare, watched};
-use crate::probe::{self, cuda, kernel_log, machine, nvml, online, processes, tools};
+use crate::probe::child::{PENDING, prepare, side_by_side, watched};
+use crate::probe::{self, cuda, machine, nvml, online, processes};
 use crate::reading::Reading;
 
 /// Runs the probe that `arguments` name and prints its section; whether there is such a probe.
@@ -23,12 +22,7 @@ pub fn run(arguments: &[OsString]) -> bool {
                 cuda::runtime::probe(emitter, path);
             }
         }),
-        "files" => watched(machine::pending(), machine::files),
-        "nodes" => watched(machine::pending(), machine::nodes),
-        "space" => watched(machine::pending(), machine::space),
-        "resolve" => watched(pending(), machine::resolve),
-        "log" => watched(pending(), kernel_log::read),
-        "tools" => watched(BTreeMap::new(), tools::read),
+        "machine" => side_by_side(machine::pending(), machine::lanes(&rest)),
         "online" => watched(pending(), online::read),
         "processes" => watched(Vec::new(), move |emitter| {
             let pids: Vec<u32> = rest.iter().filter_map(|pid| pid.to_str()?.parse().ok()).collect();

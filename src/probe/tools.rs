@@ -1,21 +1,21 @@
 //! Programs that a launch may need, and their versions where those matter.
 
-use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
+use crate::capture::Capture;
 use crate::capture::tool::Tool;
 use crate::probe::child::{Emitter, PENDING};
 use crate::reading::Reading;
 
-/// Programs, and how each is asked for its version; none where only being there matters.
+/// Programs, and how each is asked for its version; none where only being there matters, as asking takes a process.
 const TOOLS: [(&str, Option<&str>); 22] = [
     ("apt-get", None),
-    ("cc", Some("--version")),
+    ("cc", None),
     ("conda", None),
     ("dnf", None),
     ("docker", None),
-    ("g++", Some("--version")),
-    ("gcc", Some("--version")),
+    ("g++", None),
+    ("gcc", None),
     ("git", None),
     ("mokutil", None),
     ("ninja", None),
@@ -37,14 +37,16 @@ const TOOLS: [(&str, Option<&str>); 22] = [
 const LONGEST: usize = 200;
 
 /// Fills the section.
-pub(super) fn read(emitter: &Emitter<BTreeMap<String, Reading<Tool>>>) {
+pub(super) fn read(emitter: &Emitter<Capture>) {
+    emitter.at("PATH");
     for (name, _) in TOOLS {
         let found = match which::which(name) {
             Ok(path) => Reading::Known(Tool { path: path.display().to_string(), version: Reading::Absent }),
             Err(_) => Reading::Absent,
         };
-        emitter.state().insert(name.to_owned(), found);
+        emitter.state().tools.insert(name.to_owned(), found);
     }
+    emitter.at("the versions of programs");
     let asked = TOOLS.iter().filter_map(|(name, argument)| Some((*name, (*argument)?)));
     std::thread::scope(|scope| {
         for (name, argument) in asked {
@@ -55,12 +57,12 @@ pub(super) fn read(emitter: &Emitter<BTreeMap<String, Reading<Tool>>>) {
     });
 }
 
-fn path(emitter: &Emitter<BTreeMap<String, Reading<Tool>>>, name: &str) -> Option<String> {
-    emitter.state().get(name).and_then(Reading::known).map(|tool| tool.path.clone())
+fn path(emitter: &Emitter<Capture>, name: &str) -> Option<String> {
+    emitter.state().tools.get(name).and_then(Reading::known).map(|tool| tool.path.clone())
 }
 
-fn keep(emitter: &Emitter<BTreeMap<String, Reading<Tool>>>, name: &str, version: Reading<String>) {
-    if let Some(Reading::Known(tool)) = emitter.state().get_mut(name) {
+fn keep(emitter: &Emitter<Capture>, name: &str, version: Reading<String>) {
+    if let Some(Reading::Known(tool)) = emitter.state().tools.get_mut(name) {
         tool.version = version;
     }
 }

@@ -109,10 +109,13 @@ fn evidence(facts: &[Evidence], width: usize) -> Vec<String> {
     facts.iter().map(line).collect()
 }
 
-/// The fixes in order, and the command that shows that they worked.
+/// Most fixes that are printed of one finding: whoever has tried these wants to read more than a line about the others.
+const MOST_FIXES: usize = 3;
+
+/// The best fixes in order, how many there are besides, and the command that shows that they worked.
 fn fixes(fixes: &[Fix], width: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    for (index, fix) in fixes.iter().enumerate() {
+    for (index, fix) in fixes.iter().take(MOST_FIXES).enumerate() {
         let mut notes: Vec<&str> = fix.needs.iter().map(String::as_str).collect();
         if fix.risk == Risk::Risky {
             notes.push("risky");
@@ -121,6 +124,10 @@ fn fixes(fixes: &[Fix], width: usize) -> Vec<String> {
         let number = if fixes.len() > 1 { format!(" {}", index + 1) } else { String::new() };
         lines.push(wrap(&fix.text, &format!("  fix{number}{notes}: "), "         ", width));
         lines.extend(fix.command.as_ref().map(|command| format!("         {}", style::literal(command))));
+    }
+    if fixes.len() > MOST_FIXES {
+        let more = fixes.len() - MOST_FIXES;
+        lines.push(style::quiet(&format!("  {more} more {} in --format json", if more == 1 { "fix" } else { "fixes" })));
     }
     let verify = fixes.iter().find_map(|fix| fix.verify.as_ref());
     lines.extend(verify.map(|command| format!("  verify {}", style::literal(command))));

@@ -1,7 +1,7 @@
 //! A diagnosis of a log for people: the cause first, the lines that show it, what to do.
 
 use crate::diagnose::{Arithmetic, Consequence, Diagnosis, Named, Question, Sighting, Verdict};
-use crate::finding::{Fix, Risk};
+use crate::finding::{Evidence, Fix, Risk};
 use crate::log::Source;
 use crate::report::layout::{self, columns, count, counted, wrap};
 use crate::report::{startup, style};
@@ -68,6 +68,7 @@ fn found(diagnosis: &Diagnosis, arithmetic: &Arithmetic, width: usize) -> Vec<St
     let mut head = vec![heading(&first.title, &format!("{}{}", place(first, diagnosis), printed_by(first)), width)];
     head.extend(first.message.as_ref().map(|message| wrap(message, "  ", "  ", width)));
     let mut blocks = vec![head.join("\n"), quotations(&first.lines, width)];
+    blocks.extend(decided(first, width));
     blocks.extend(arithmetic.answer(&first.id).map(|answer| startup::answer(answer, width).join("\n")));
     blocks.extend(what_to_do(first, width));
     let rest: Vec<String> = consequences(&first.explains, width).into_iter().chain(also(others, width)).collect();
@@ -157,6 +158,13 @@ fn quotations(lines: &[Sighting], width: usize) -> String {
         wrap(&line.text, &first, &" ".repeat(widest + 4), width)
     };
     style::each(&lines.iter().map(line).collect::<Vec<_>>().join("\n"), style::quiet)
+}
+
+/// The facts of the machine that decided for a cause.
+fn decided(named: &Named, width: usize) -> Option<String> {
+    let fact = |fact: &Evidence| wrap(&format!("{} is {} ({})", fact.fact, fact.value, fact.source), "  on this machine ", "    ", width);
+    let facts: Vec<String> = named.evidence.iter().map(fact).collect();
+    (!facts.is_empty()).then(|| facts.join("\n"))
 }
 
 fn asked(question: &Question, width: usize) -> String {

@@ -54,7 +54,9 @@ fn row(gpu: &Gpu) -> [String; 6] {
         _ => "not seen".to_owned(),
     };
     let busy = gpu.utilisation.known().map_or_else(|| "-".to_owned(), |percent| format!("{percent}%"));
-    [gpu.index.to_string(), name.to_owned(), used, busy, who(gpu), note(gpu)]
+    // One that the driver does not list has no number.
+    let number = if gpu.listed { gpu.index.to_string() } else { "-".to_owned() };
+    [number, name.to_owned(), used, busy, who(gpu), note(gpu)]
 }
 
 /// The largest holder, and how many others there are.

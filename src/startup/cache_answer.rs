@@ -52,7 +52,7 @@ pub(super) fn too_long(case: &Case<'_>, length: u64, need: Printed, have: Printe
                 .push(Change { cache, ..Change::bare("max-model-len", longest).noting("the longest that the engine found to fit") });
         }
         (None, Some(change)) => answer.changes.push(change),
-        (None, None) => answer.changes.extend(by_proportion(length, needed, left)),
+        (None, None) => answer.changes.extend(by_proportion(length, need, have)),
     }
     match case.rebuilt {
         Some(rebuilt) => {
@@ -129,9 +129,10 @@ fn or_smallest(case: &Case<'_>, answer: &mut Answer) {
     }
 }
 
-/// The cache of a request grows with its length, so that the part of the cache is the part of the length; whole blocks of 16.
-fn by_proportion(length: u64, need: Bytes, have: Bytes) -> Option<Change> {
-    let share = have.0 as f64 / need.0.max(1) as f64;
+/// The cache of a request grows with its length, so that the part of the cache is the part of the length; whole blocks of 16. What
+/// rounding may have added to the cache, or taken from the need, is not counted on.
+fn by_proportion(length: u64, need: Printed, have: Printed) -> Option<Change> {
+    let share = have.band().low.0 as f64 / need.band().high.0.max(1) as f64;
     let longest = (length as f64 * share) as u64 / 16 * 16;
     (longest > 0 && longest < length).then(|| {
         Change::bare("max-model-len", longest).noting("by proportion, which is exact where all layers attend to the whole context")

@@ -106,3 +106,27 @@ fn a_line_without_end_is_searched() {
         assert!(named.lines[0].text.len() < 1000, "{length}: {} bytes are quoted", named.lines[0].text.len());
     }
 }
+
+/// A line of many kilobytes outside ASCII is cut between characters, not inside of one.
+#[test]
+fn a_long_line_outside_ascii_is_searched() {
+    let rules = made_up(&[("t-disk", "[[pattern]]\nprogram = \"x\"\nregex = '显存 the disk of the test is full'\n")]);
+    let rules = Patterns::new(&rules);
+    for ahead in 0..3 {
+        let log = format!("{}{}显存 the disk of the test is full\n", "x".repeat(ahead), "显".repeat(30_000));
+        let named = diagnosed(&log, &rules).causes.remove(0);
+        assert!(named.lines[0].text.contains("显显存 the disk of the test is full"), "{ahead}: {}", named.lines[0].text);
+    }
+}
+
+/// Escapes of JSON hide texts, also where the record stands in another or behind a prefix.
+#[test]
+fn texts_behind_escapes_are_found() {
+    let rules = made_up(&[("t-disk", "[[pattern]]\nprogram = \"x\"\nregex = 'the \"disk\" of the test'\n")]);
+    let rules = Patterns::new(&rules);
+    let inner = serde_json::json!({ "log": "the \"disk\" of the test\n", "stream": "stderr" }).to_string();
+    let outer = serde_json::json!({ "log": format!("{inner}\n"), "stream": "stdout" }).to_string();
+    for line in [inner.clone(), outer, format!("2025-05-16T23:06:14.1Z stdout F {inner}")] {
+        assert_eq!(diagnosed(format!("one\n{line}\n"), &rules).causes.first().map(|named| named.first), Some(2), "{line}");
+    }
+}

@@ -54,7 +54,7 @@ fn bad_input_gets_one_clear_line() {
     let folder = folder.path().to_string_lossy().into_owned();
     let missing = format!("{folder}/missing.log");
     for (path, message) in [
-        (missing.as_str(), "No such file or directory"),
+        (missing.as_str(), "does not exist"),
         (folder.as_str(), "is a directory"),
         (env!("CARGO_BIN_EXE_gpudoctor"), "it is a program, not text"),
         ("/dev/null", "it is empty"),
@@ -64,7 +64,22 @@ fn bad_input_gets_one_clear_line() {
         let first = outcome.stderr.lines().next().unwrap_or_default();
         assert!(first.starts_with("error: ") && first.contains(message) && first.contains(path), "{path}: {first}");
         assert!(outcome.stdout.is_empty(), "{path}: {}", outcome.stdout);
+        assert!(outcome.stderr.contains("hint: "), "{path}: {}", outcome.stderr);
     }
+    // A capture is opened in the same way as a log.
+    for (path, message) in [(missing.as_str(), "does not exist"), (folder.as_str(), "is a directory"), ("/dev/null", "is empty")] {
+        let outcome = run(&["diagnose", "/dev/null", "--from", path], &[], DEADLINE);
+        assert!(outcome.code == Some(2) && outcome.stderr.contains(message) && outcome.stderr.contains("hint: "), "{}", outcome.stderr);
+    }
+}
+
+/// A failure of memory is annotated with its figures and what to set; every title begins with the program.
+#[test]
+fn annotations_have_the_figures() {
+    let log = format!("{}/tests/startup/no-cache-blocks.log", env!("CARGO_MANIFEST_DIR"));
+    let shown = run(&["diagnose", &log, "--gpu", "rtx 3080 20gb", "--gpus", "2", "--format", "github"], &[], DEADLINE).stdout;
+    assert!(shown.contains("requested 2.36 GiB = 0.12 × 19.65 GiB") && shown.contains("%0Aset: --max-num-seqs "), "{shown}");
+    assert!(shown.lines().all(|line| line.starts_with("::error title=gpudoctor diagnose")), "{shown}");
 }
 
 /// Half a gzip file is diagnosed as far as it goes, and told.

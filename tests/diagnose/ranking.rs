@@ -1,6 +1,6 @@
 //! Which of several matches is the cause. The rules here are made up, so that each test is about one thing.
 
-use gpudoctor::diagnose::{Examiner, Patterns, Verdict};
+use gpudoctor::diagnose::{Examiner, Machine, Patterns, Verdict};
 
 use crate::{causes, diagnosed, made_up};
 
@@ -96,8 +96,9 @@ fn evidence_settles_a_fork() {
     assert_eq!(settled("the test cannot write\nthe port of the test is taken\n"), (Verdict::Found, "t-port".to_owned()));
     let mut examiner = Examiner::new(&rules);
     examiner.read("the test cannot write\n".as_bytes()).expect("a log");
-    let facts = minijinja::context! { disk => minijinja::context! { free => 0 } };
-    assert_eq!(examiner.finish(&facts).causes[0].id, "t-disk");
+    let full = Machine::of(&serde_json::json!({"disk": {"free": 0}}));
+    let settled = examiner.finish(&full).causes.remove(0);
+    assert_eq!((settled.id.as_str(), settled.evidence[0].fact.as_str()), ("t-disk", "disk.free"));
 }
 
 /// Other lines of the log can be asked for, anywhere or nearby, or must not be there.

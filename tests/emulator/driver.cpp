@@ -59,6 +59,10 @@ int enqueue(std::function<void()> work) {
   else work();
   return 0;
 }
+
+int launch(emulator::Position grid, emulator::Position block, unsigned cluster, size_t shared, std::function<void()> body) {
+  return enqueue([=] { emulator::run_grid(grid, block, cluster, shared, body); });
+}
 } // namespace
 
 extern "C" {
@@ -92,7 +96,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
     case 38: *value = 256 << 10; break;
     case 75: *value = (int)(capability / 10); break;
     case 76: *value = (int)(capability % 10); break;
-    case 97: *value = EMULATED_ARCH >= 800 ? 163 << 10 : 64 << 10; break;
+    case 97: *value = EMULATED_ARCH >= 900 ? 227 << 10 : EMULATED_ARCH >= 800 ? 163 << 10 : 64 << 10; break;
     default: *value = 0;
   }
   return 0;
@@ -191,15 +195,21 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
                    void** arguments, void**) {
   MAY_FAIL;
   const std::function<void()> body = (*((Function*)function)->kernel)(arguments);
-  return enqueue([=] { emulator::run_grid({gx, gy, gz}, {bx, by, bz}, shared, body); });
+  return launch({gx, gy, gz}, {bx, by, bz}, 1, shared, body);
 }
+struct LaunchAttribute { int id, padding; unsigned value[16]; };
 struct LaunchConfig {
   unsigned gx, gy, gz, bx, by, bz, shared;
   void* stream;
-  void* attributes;
+  LaunchAttribute* attributes;
   unsigned count;
 };
 int cuLaunchKernelEx(const LaunchConfig* c, void* function, void** arguments, void** extra) {
-  return cuLaunchKernel(function, c->gx, c->gy, c->gz, c->bx, c->by, c->bz, c->shared, c->stream, arguments, extra);
+  MAY_FAIL;
+  unsigned cluster = 1;
+  for (unsigned i = 0; i < c->count; i++)
+    if (c->attributes[i].id == 4) cluster = c->attributes[i].value[0]; // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+  (void)extra;
+  return launch({c->gx, c->gy, c->gz}, {c->bx, c->by, c->bz}, cluster, c->shared, (*((Function*)function)->kernel)(arguments));
 }
 }

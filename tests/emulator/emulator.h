@@ -51,6 +51,9 @@ DEVICE void __syncwarp() {
   emulator::meet_warp(&nothing, 1);
 }
 DEVICE void __threadfence() {}
+DEVICE void cluster_arrive() { emulator::arrive_in_cluster(); }
+DEVICE void cluster_wait() { emulator::meet_cluster(); }
+DEVICE void store_cluster_16(u32 a, u32 rank, float4 v) { memcpy(emulator::shared_of(rank, a, 16), &v, sizeof v); }
 DEVICE void allow_next_kernel() {}
 DEVICE void wait_for_previous_kernel() {}
 template <typename T> DEVICE T from_lane(T value, int lane) {
@@ -99,6 +102,24 @@ DEVICE int load_index(const int* p) { return *p; }
 
 // ---- arithmetic ------------------------------------------------------------------------------------------------------------------
 DEVICE u32 and_or(u32 a, u32 mask, u32 bits) { return (a & mask) | bits; }
+DEVICE u32 __byte_perm(u32 a, u32 b, u32 order) {
+  u32 r = 0;
+  for (int i = 0; i < 4; i++) {
+    const u32 from = order >> (4 * i) & 7;
+    r |= ((from < 4 ? a : b) >> (from & 3) * 8 & 0xff) << (8 * i);
+  }
+  return r;
+}
+DEVICE u32 e4m3x2_to_f16x2(u32 x) {
+  u32 r = 0;
+  for (int i = 0; i < 2; i++) {
+    const u32 byte = x >> (8 * i) & 0xff, exponent = byte >> 3 & 15;
+    float value = exponent ? ldexpf(8 + (byte & 7), (int)exponent - 10) : ldexpf(byte & 7, -9);
+    if ((byte & 0x7f) == 0x7f) value = NAN;
+    r |= (u32)same_bits<u16>((_Float16)(byte & 0x80 ? -value : value)) << (16 * i);
+  }
+  return r;
+}
 DEVICE float exp2_approximate(float x) { return exp2f(x); }
 DEVICE float as_float(u32 x) { return same_bits<float>(x); }
 DEVICE u32 as_bits(float x) { return same_bits<u32>(x); }

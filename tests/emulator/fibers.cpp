@@ -40,7 +40,7 @@ switch_stack:
 namespace emulator {
 namespace {
 struct Copy { u32 to; const unsigned char* from; u32 bytes; };
-enum class Waits { no, for_block, for_warp };
+enum class Waits { no, for_block, for_warp, for_cluster };
 
 struct Fiber {
   std::vector<unsigned char> stack = std::vector<unsigned char>(64 << 10);
@@ -50,7 +50,9 @@ struct Fiber {
   ucontext_t context;
 #endif
   Position position{};
-  int index = 0;
+  int index = 0;       // in its block
+  unsigned member = 0; // its block in the cluster
+  unsigned phase = 0;  // of the cluster's barrier, when it arrived there
   bool done = false;
   Waits waits = Waits::no;
   unsigned meetings = 0;
@@ -62,14 +64,22 @@ struct Warp {
   int arrived = 0, alive = 0;
 };
 
+// A block of the cluster that runs.
+struct Member {
+  Position position{};
+  std::vector<unsigned char> memory;
+  unsigned char* memory_start = nullptr;
+  std::vector<Warp> warps;
+  int at_barrier = 0, alive = 0;
+};
+
 std::vector<Fiber> fibers;
-std::vector<Warp> warps;
+std::vector<Member> members;
 Fiber* running = nullptr;
-Position block_at, grid, block;
-std::vector<unsigned char> memory;
-unsigned char* memory_start = nullptr;
+Position grid, block;
 size_t memory_size = 0;
-int at_barrier = 0, alive = 0;
+int alive_in_cluster = 0, at_cluster_barrier = 0;
+unsigned cluster_phase = 0;
 const std::function<void()>* kernel = nullptr;
 #if defined(__x86_64__)
 void* scheduler = nullptr;
@@ -86,7 +96,7 @@ std::mt19937& dice() {
 }
 
 [[noreturn]] void die(const char* what) {
-  fprintf(stderr, "emulator: %s (block %u, thread %d)\n", what, block_at.x, running ? running->index : -1);
+  fprintf(stderr, "emulator: %s (block %u, thread %d)\n", what, running ? members[running->member].position.x : 0, running ? running->index : -1);
   _Exit(70);
 }
 
@@ -106,25 +116,39 @@ void enter(Fiber& fiber) {
 #endif
 }
 
-void release_block() {
+Member& own_block() { return members[running->member]; }
+Warp& own_warp() { return own_block().warps[running->index / 32]; }
+
+void release_block(unsigned member) {
   for (Fiber& fiber : fibers)
-    if (fiber.waits == Waits::for_block) fiber.waits = Waits::no;
-  at_barrier = 0;
+    if (fiber.member == member && fiber.waits == Waits::for_block) fiber.waits = Waits::no;
+  members[member].at_barrier = 0;
+}
+void release_cluster() {
+  for (Fiber& fiber : fibers)
+    if (fiber.waits == Waits::for_cluster) fiber.waits = Waits::no;
+  at_cluster_barrier = 0;
+  ++cluster_phase;
 }
 
 void start() {
   (*kernel)();
   running->done = true;
-  --alive;
-  Warp& warp = warps[running->index / 32];
+  Member& own = own_block();
+  --own.alive;
+  --alive_in_cluster;
+  Warp& warp = own_warp();
   --warp.alive;
   if (warp.arrived) die("a lane ended while others of its warp wait for it");
-  if (alive && at_barrier == alive) release_block();
+  if (own.alive && own.at_barrier == own.alive) release_block(running->member);
+  if (alive_in_cluster && at_cluster_barrier == alive_in_cluster) release_cluster();
   leave();
 }
 
-void prepare(Fiber& fiber, int index) {
+void prepare(Fiber& fiber, int index, unsigned member) {
   fiber.index = index;
+  fiber.member = member;
+  fiber.phase = 0;
   fiber.position = {index % block.x, index / block.x % block.y, index / (block.x * block.y)};
   fiber.done = false;
   fiber.waits = Waits::no;
@@ -146,20 +170,29 @@ void prepare(Fiber& fiber, int index) {
 }
 
 void land(const Copy& copy) {
-  memset(memory_start + copy.to, 0, 16);
-  memcpy(memory_start + copy.to, copy.from, copy.bytes);
+  unsigned char* to = own_block().memory_start + copy.to;
+  memset(to, 0, 16);
+  memcpy(to, copy.from, copy.bytes);
 }
 
-void run_block(int threads, std::vector<int>& order) {
-  std::fill(memory.begin(), memory.end(), 0xff);
-  warps.assign((threads + 31) / 32, Warp());
-  alive = threads;
-  at_barrier = 0;
-  for (int i = 0; i < threads; i++) {
-    prepare(fibers[i], i);
-    warps[i / 32].alive++;
+// Runs the blocks from `first` on, as many as `members` has.
+void run_cluster(unsigned first, int threads, std::vector<int>& order) {
+  alive_in_cluster = threads * (int)members.size();
+  at_cluster_barrier = 0;
+  cluster_phase = 0;
+  for (unsigned m = 0; m < members.size(); m++) {
+    Member& member = members[m];
+    member.position = {first + m, 0, 0};
+    std::fill(member.memory.begin(), member.memory.end(), 0xff);
+    member.warps.assign((threads + 31) / 32, Warp());
+    member.alive = threads;
+    member.at_barrier = 0;
+    for (int i = 0; i < threads; i++) {
+      prepare(fibers[m * threads + i], i, m);
+      member.warps[i / 32].alive++;
+    }
   }
-  while (alive) {
+  while (alive_in_cluster) {
     bool moved = false;
     std::shuffle(order.begin(), order.end(), dice());
     for (int i : order)
@@ -173,41 +206,53 @@ void run_block(int threads, std::vector<int>& order) {
 }
 } // namespace
 
-void run_grid(Position grid_size, Position block_size, size_t shared_size, const std::function<void()>& body) {
+void run_grid(Position grid_size, Position block_size, unsigned cluster, size_t shared_size, const std::function<void()>& body) {
   kernel = &body;
   grid = grid_size;
   block = block_size;
   const int threads = (int)(block.x * block.y * block.z);
-  memory.assign(shared_size + 128, 0);
-  memory_start = (unsigned char*)(((uintptr_t)memory.data() + 127) & ~(uintptr_t)127);
   memory_size = shared_size;
-  if (fibers.size() < (size_t)threads) fibers.resize(threads);
-  std::vector<int> order(threads);
-  for (int i = 0; i < threads; i++) order[i] = i;
-  std::vector<unsigned> blocks(grid.x);
-  for (unsigned i = 0; i < grid.x; i++) blocks[i] = i;
-  std::shuffle(blocks.begin(), blocks.end(), dice());
-  for (unsigned at : blocks) {
-    block_at = {at, 0, 0};
-    run_block(threads, order);
+  members.resize(cluster);
+  for (Member& member : members) {
+    member.memory.assign(shared_size + 128, 0);
+    member.memory_start = (unsigned char*)(((uintptr_t)member.memory.data() + 127) & ~(uintptr_t)127);
   }
+  fibers.resize((size_t)threads * cluster);
+  std::vector<int> order(fibers.size());
+  for (size_t i = 0; i < order.size(); i++) order[i] = (int)i;
+  if (grid.x % cluster) die("the grid is not whole clusters");
+  std::vector<unsigned> clusters(grid.x / cluster);
+  for (unsigned i = 0; i < clusters.size(); i++) clusters[i] = i * cluster;
+  std::shuffle(clusters.begin(), clusters.end(), dice());
+  for (unsigned first : clusters) run_cluster(first, threads, order);
 }
 
 Position thread_position() { return running->position; }
-Position block_position() { return block_at; }
+Position block_position() { return own_block().position; }
 Position grid_size() { return grid; }
 Position block_size() { return block; }
 int lane() { return running->index & 31; }
-unsigned char* shared_memory() { return memory_start; }
+unsigned char* shared_memory() { return own_block().memory_start; }
 
 void meet_block() {
   running->waits = Waits::for_block;
-  if (++at_barrier == alive) release_block();
+  Member& own = own_block();
+  if (++own.at_barrier == own.alive) release_block(running->member);
   else leave();
 }
 
+void arrive_in_cluster() {
+  running->phase = cluster_phase;
+  if (++at_cluster_barrier == alive_in_cluster) release_cluster();
+}
+void meet_cluster() {
+  if (running->phase != cluster_phase) return;
+  running->waits = Waits::for_cluster;
+  leave();
+}
+
 const u32* meet_warp(const u32* own, int count, Combine combine, int results) {
-  Warp& warp = warps[running->index / 32];
+  Warp& warp = own_warp();
   const unsigned turn = running->meetings++ & 1;
   std::vector<u32>& words = warp.words[turn];
   if (warp.arrived == 0) words.assign(32 * count, 0);
@@ -217,9 +262,11 @@ const u32* meet_warp(const u32* own, int count, Combine combine, int results) {
   if (++warp.arrived < warp.alive) leave();
   else {
     warp.arrived = 0;
-    const int first = running->index / 32 * 32;
-    for (int i = 0; i < 32 && first + i < (int)fibers.size(); i++)
-      if (fibers[first + i].waits == Waits::for_warp) fibers[first + i].waits = Waits::no;
+    const size_t threads = fibers.size() / members.size(), first = running->index / 32 * 32;
+    for (size_t i = first; i < first + 32 && i < threads; i++) {
+      Fiber& fiber = fibers[running->member * threads + i];
+      if (fiber.waits == Waits::for_warp) fiber.waits = Waits::no;
+    }
     if (combine) {
       warp.results[turn].resize(32 * results);
       combine(words.data(), warp.results[turn].data());
@@ -231,7 +278,13 @@ const u32* meet_warp(const u32* own, int count, Combine combine, int results) {
 unsigned char* shared(u32 at, u32 size) {
   if ((size_t)at + size > memory_size) die("shared memory is read or written out of bounds");
   if (at % size) die("an access to shared memory is not aligned");
-  return memory_start + at;
+  return own_block().memory_start + at;
+}
+unsigned char* shared_of(u32 rank, u32 at, u32 size) {
+  const unsigned char* own = shared(at, size);
+  if (rank >= members.size()) die("shared memory of a block that the cluster does not have");
+  if (members[rank].alive == 0) die("shared memory of a block that has ended");
+  return members[rank].memory_start + (own - own_block().memory_start);
 }
 
 void copy_async(u32 to, const void* from, u32 bytes) {

@@ -11,8 +11,9 @@ typedef unsigned long long u64;
 namespace emulator {
 struct Position { unsigned x, y, z; };
 
-// Runs `body` once for every thread of the grid, blocks one after another. `shared` bytes of dynamic shared memory.
-void run_grid(Position grid, Position block, size_t shared, const std::function<void()>& body);
+// Runs `body` once for every thread of the grid, clusters of `cluster` blocks one after another. `shared` bytes of dynamic shared
+// memory for each block.
+void run_grid(Position grid, Position block, unsigned cluster, size_t shared, const std::function<void()>& body);
 
 // ---- for the thread that runs
 Position thread_position();
@@ -23,6 +24,9 @@ int lane();
 
 // Waits for all living threads of the block.
 void meet_block();
+// The barrier of all living threads of the cluster, in two halves.
+void arrive_in_cluster();
+void meet_cluster();
 // What the last lane to arrive makes of the words of all.
 typedef void (*Combine)(const u32* all, u32* result);
 // Every lane of the warp brings `count` words. Returns those of all lanes, lane by lane, or what `combine` made of them
@@ -33,6 +37,8 @@ const u32* meet_warp(const u32* own, int count, Combine combine = nullptr, int r
 unsigned char* shared_memory();
 // The `size` bytes at shared address `at`. Ends the process if they are out of bounds or not aligned to their size.
 unsigned char* shared(u32 at, u32 size);
+// The same of block `rank` of the cluster, which must not have ended.
+unsigned char* shared_of(u32 rank, u32 at, u32 size);
 // 16 bytes to shared address `to`: `bytes` of `from`, then zeros. Before 8.0 at once, else when a wait makes it land.
 void copy_async(u32 to, const void* from, u32 bytes);
 void commit_copies();

@@ -2,12 +2,18 @@
 
 #include "kernels.h"
 
+#if EMULATED_ARCH < 900
 ADD_KERNEL(w4a16_f16_m8);
 ADD_KERNEL(w4a16_f16_m16);
 ADD_KERNEL(w4a16_f16_m32);
+#endif
 #if EMULATED_ARCH >= 800
 ADD_KERNEL(w4a16_bf16_m8);
 ADD_KERNEL(w4a16_bf16_m8_narrow);
 ADD_KERNEL(w4a16_bf16_m16);
 ADD_KERNEL(w4a16_bf16_m32);
+#endif
+#if EMULATED_ARCH >= 900
+ADD_KERNEL(w4a16_bf16_m8_cluster);
+ADD_KERNEL(w4a16_bf16_m16_cluster);
 #endif

@@ -41,6 +41,9 @@ const AMPERE: [Variant; 6] = [
     Variant { name: "paged_bf16_d64_g8", head_size: 64, stages: 4, timed: Timed::One, ..BASE },
     Variant { name: "paged_bf16_d256_g8", head_size: 256, stages: 2, blocks_per_sm: 1, timed: Timed::One, ..BASE },
 ];
+/// What the form for compute capability 9.0 has of its own: fp8 that the hardware converts needs fewer tiles on their way.
+const E4M3_HOPPER: Variant = Variant { name: "paged_e4m3_d128_g8", kv: Format::E4m3, stages: 3, blocks_per_sm: 3, ..BASE };
+const HOPPER: [Variant; 6] = [AMPERE[0], E4M3_HOPPER, AMPERE[2], AMPERE[3], AMPERE[4], AMPERE[5]];
 const TURING: [Variant; 2] = [
     Variant { name: "paged_f16_d128_g8", kv: Format::F16, format: Format::F16, warps: 2, stages: 2, ..BASE },
     Variant { name: "paged_e4m3_d128_g8", kv: Format::E4m3, format: Format::F16, warps: 2, stages: 4, ..BASE },
@@ -59,7 +62,11 @@ const BASE: Variant = Variant {
 
 /// The variants of the loaded form.
 pub(super) fn variants(kernels: &Kernels<'_>) -> &'static [Variant] {
-    if kernels.is_turing() { &TURING } else { &AMPERE }
+    match (kernels.is_turing(), kernels.is_hopper()) {
+        (true, _) => &TURING,
+        (_, true) => &HOPPER,
+        _ => &AMPERE,
+    }
 }
 
 /// A loaded variant.

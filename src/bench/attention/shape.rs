@@ -32,7 +32,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Sequences of equal length, with heads of 128, pages of 16 and tokens first, as engines have them.
+    /// Sequences of equal length, with heads of 128, pages of 16 and tokens first, as vLLM's FlashAttention has them.
     pub(super) fn even(sequences: usize, length: usize, query_heads: usize, kv_heads: usize) -> Self {
         Self { lengths: vec![length; sequences], query_heads, kv_heads, head_size: 128, page: TILE, layout: Layout::Nhd, sharpness: 1.0 }
     }
@@ -72,10 +72,8 @@ impl Shape {
     }
 
     /// `Shape` of `tile_list.cuh`: six 32-bit integers and two floats, then one stride of 64 and two of 32 bits.
-    pub(super) fn argument(&self, kv: Format) -> Argument {
-        // Keys and values in e4m3 reach the tensor cores as 2^-8 of what they are.
-        let lift = if kv == Format::E4m3 { 256.0 } else { 1.0 };
-        let scale = (self.scale() * std::f64::consts::LOG2_E * lift) as f32;
+    pub(super) fn argument(&self) -> Argument {
+        let scale = (self.scale() * std::f64::consts::LOG2_E) as f32;
         let (token_stride, head_stride) = self.strides();
         let shift = (self.page / TILE).trailing_zeros() as usize;
         let pair = |low: usize, high: usize| low as u64 | (high as u64) << 32;
@@ -84,7 +82,7 @@ impl Shape {
             pair(self.query_heads, self.kv_heads),
             pair(self.lengths.len(), self.row()),
             pair(shift, bits(scale)),
-            pair(bits(lift as f32), 0),
+            pair(bits(1.0), 0),
             self.page_values() as u64,
             pair(token_stride, head_stride),
         ])

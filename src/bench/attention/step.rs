@@ -106,7 +106,7 @@ impl<'s, 'a> Step<'s, 'a> {
             of(&self.partials.0),
             of(&self.partials.1),
             of(&self.counters),
-            self.shape.argument(self.variant.kv),
+            self.shape.argument(),
         ];
         self.bench.gpu.launch(&loaded.kernel, loaded.blocks, order, &arguments)
     }

@@ -44,8 +44,8 @@ pub(super) struct LaunchConfig {
 pub(super) struct LaunchAttribute {
     pub(super) id: c_int,
     pub(super) padding: c_int,
-    pub(super) value: c_int,
-    pub(super) rest: [c_int; 15],
+    pub(super) value: [c_uint; 3],
+    pub(super) rest: [c_int; 13],
 }
 
 macro_rules! api {

@@ -14,8 +14,10 @@ const ERROR_LOG: [c_int; 2] = [5, 6];
 const MOST_SHARED: c_int = 8;
 /// `CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION`.
 const OVERLAP: c_int = 6;
-/// What a kernel may take of shared memory without asking for more, in bytes.
-const USUAL_SHARED: usize = 48 << 10;
+/// `CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION`.
+const CLUSTER: c_int = 4;
+/// What a kernel may take of dynamic shared memory without asking for more, in bytes: 48 KiB, of which its own variables take some.
+const USUAL_SHARED: usize = 40 << 10;
 
 /// A kernel with its launch shape.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,15 @@ pub(in crate::bench) struct Kernel {
     pub(in crate::bench) shared: usize,
     /// Blocks that fit on a multiprocessor at once.
     pub(in crate::bench) resident: u32,
+    /// Blocks of a cluster; 1 without clusters.
+    pub(in crate::bench) cluster: u32,
+}
+
+impl Kernel {
+    /// The same, launched in clusters of so many blocks.
+    pub(in crate::bench) const fn in_clusters_of(self, blocks: u32) -> Self {
+        Self { cluster: blocks, ..self }
+    }
 }
 
 /// One argument of a launch.
@@ -91,22 +102,29 @@ impl Gpu {
             .collect();
         let (values, none) = (pointers.as_mut_ptr(), ptr::null_mut());
         let shared = kernel.shared as c_uint;
-        if order == Order::After {
+        if order == Order::After && kernel.cluster == 1 {
             return call!(self.api, cuLaunchKernel(kernel.function, blocks, 1, 1, kernel.threads, 1, 1, shared, self.stream, values, none));
         }
-        let mut attribute = LaunchAttribute { id: OVERLAP, padding: 0, value: 1, rest: [0; 15] };
+        let attribute = |id, value| LaunchAttribute { id, padding: 0, value, rest: [0; 13] };
+        let mut attributes = Vec::new();
+        if order == Order::Overlapped {
+            attributes.push(attribute(OVERLAP, [1, 0, 0]));
+        }
+        if kernel.cluster > 1 {
+            attributes.push(attribute(CLUSTER, [kernel.cluster, 1, 1]));
+        }
         let config = LaunchConfig {
             grid: [blocks, 1, 1],
             block: [kernel.threads, 1, 1],
             shared,
             stream: self.stream,
-            attributes: &raw mut attribute,
-            count: 1,
+            attributes: attributes.as_mut_ptr(),
+            count: attributes.len() as c_uint,
         };
         call!(self.api, cuLaunchKernelEx(&raw const config, kernel.function, values, none))
     }
 
-    /// Whether kernels can be launched to overlap.
+    /// Whether kernels can be launched to overlap, and in clusters.
     pub(in crate::bench) fn overlaps(&self) -> bool {
         self.facts.capability >= (9, 0) && self.api.cuLaunchKernelEx.is_some()
     }
@@ -125,7 +143,7 @@ impl Module<'_> {
         let mut resident = 0;
         call!(api, cuOccupancyMaxActiveBlocksPerMultiprocessor(&raw mut resident, function, threads as c_int, shared))?;
         match u32::try_from(resident) {
-            Ok(resident) if resident > 0 => Ok(Kernel { function, threads, shared, resident }),
+            Ok(resident) if resident > 0 => Ok(Kernel { function, threads, shared, resident, cluster: 1 }),
             _ => Err(Error::Refused(format!("`{name}` needs {} KiB of shared memory, more than a block gets here", shared >> 10))),
         }
     }

@@ -91,6 +91,7 @@ struct Forms {
     ip6: Regex,
     mount: Regex,
     option: Regex,
+    serial: Regex,
 }
 
 static FORMS: LazyLock<Option<Forms>> = LazyLock::new(|| {
@@ -98,15 +99,24 @@ static FORMS: LazyLock<Option<Forms>> = LazyLock::new(|| {
     Some(Forms {
         uuid: form(r"(?i)[0-9a-f]{8}([-_])[0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}")?,
         // As `CUDA_VISIBLE_DEVICES` may have it.
-        uuid_start: form(r"\b((?:MIG-)?(?:GPU|MIG)-)([0-9a-f]{4,8}(?:-[0-9a-f]{0,12})*)")?,
-        digest: form(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")?,
-        mac: form(r"(?i)\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b")?,
-        ip4: form(r"\b(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\b")?,
-        ip6: form(r"(?i)\b(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6})\b")?,
+        uuid_start: form(r"(?-u:\b)((?:MIG-)?(?:GPU|MIG)-)([0-9a-f]{4,8}(?:-[0-9a-f]{0,12})*)")?,
+        digest: form(r"(?-u:\b)(?:[0-9a-f]{64}|[0-9a-f]{32})(?-u:\b)")?,
+        mac: form(r"(?i)(?-u:\b)(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?-u:\b)")?,
+        ip4: form(r"(?-u:\b)(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?-u:\b)")?,
+        ip6: form(r"(?i)(?-u:\b)(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6})(?-u:\b)")?,
         mount: form(r" - (nfs4?|cifs|smb3?|lustre|ceph|glusterfs|beegfs_nodev|beegfs|gpfs|9p|fuse\.[a-z0-9._-]+) \S+")?,
-        option: form(r"\b(username|domain|addr|clientaddr|mountaddr|fsname|user_id|group_id)=[^,\s]+")?,
+        option: form(
+            r"(?-u:\b)(username|password|passwd|pass|credentials|secret|domain|addr|clientaddr|mountaddr|fsname|user_id|group_id)=[^,\s]+",
+        )?,
+        serial: form(r"(?i)(?-u:\b)(serial number\s*[:=]\s*)(\S+)")?,
     })
 });
+
+/// Reads the expressions before the first text comes.
+pub(super) fn prepare() {
+    crate::redact::prepare();
+    let _ = FORMS.is_some();
+}
 
 /// Remembers what it has replaced by what.
 #[derive(Debug)]
@@ -161,6 +171,7 @@ impl Replacer {
         text = forms.mac.replace_all(&text, |found: &Captures<'_>| self.mac(&found[0])).into_owned();
         text = forms.mount.replace_all(&text, " - $1 <source>").into_owned();
         text = forms.option.replace_all(&text, "$1=<redacted>").into_owned();
+        text = forms.serial.replace_all(&text, |found: &Captures<'_>| format!("{}{}", &found[1], self.serial(&found[2]))).into_owned();
         text = forms.ip4.replace_all(&text, |found: &Captures<'_>| self.ip4(&found[0])).into_owned();
         forms.ip6.replace_all(&text, |found: &Captures<'_>| self.ip6(&found[0])).into_owned()
     }

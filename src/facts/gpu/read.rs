@@ -2,7 +2,7 @@
 
 use super::{Ecc, Fabric, Gpu, Memory, Mig, Nvlink, Pcie, Power};
 use crate::capture::Capture;
-use crate::capture::call::Call;
+use crate::capture::call::{Call, first_stuck};
 use crate::capture::cuda::CudaDevice;
 use crate::capture::host::PciDevice;
 use crate::capture::nvml::NvmlDevice;
@@ -48,7 +48,8 @@ fn listed_gpu(index: u64, reading: &Reading<NvmlDevice>, capture: &Capture, cata
     };
     if let Some(reason) = device.handle.reading().reason().filter(|_| device.handle != Call::NotCalled) {
         let lost = device.handle.code().map_or_else(|| Reading::Unreadable(reason.to_owned()), Reading::Known);
-        return Gpu { index, listed: true, lost_code: lost, ..Gpu::unreadable(reason) };
+        let no_answer = Reading::from(first_stuck(&device.handle));
+        return Gpu { index, listed: true, lost_code: lost, no_answer, ..Gpu::unreadable(reason) };
     }
     let address = device.pci.reading().map(|pci| pci.address);
     let bus = address.known().and_then(|address| capture.pci.known()?.iter().find(|device| same_slot(&device.address, address)));
@@ -102,6 +103,7 @@ fn listed_gpu(index: u64, reading: &Reading<NvmlDevice>, capture: &Capture, cata
         context_name: cuda.map_or_else(cuda_unseen, |cuda| name(&cuda.context, "CUDA_SUCCESS")),
         launch_code: cuda.map_or_else(cuda_unseen, launch_code),
         launch_name: cuda.map_or_else(cuda_unseen, |cuda| name(&cuda.launch, "CUDA_SUCCESS")),
+        launch_correct: cuda.map_or(Reading::Absent, |cuda| Reading::from(cuda.correct.value().copied())),
         no_answer: Reading::Absent,
         holder: holders::described(&processes),
         held,
@@ -110,9 +112,7 @@ fn listed_gpu(index: u64, reading: &Reading<NvmlDevice>, capture: &Capture, cata
         address,
         ..Gpu::default()
     };
-    gpu.no_answer = cuda
-        .and_then(|cuda| crate::facts::nvml::stuck(&cuda.context).or_else(|| crate::facts::nvml::stuck(&cuda.launch)))
-        .map_or(Reading::Absent, Reading::Known);
+    gpu.no_answer = Reading::from(first_stuck(device).or_else(|| cuda.and_then(first_stuck)));
     let brand = device.brand.value().copied();
     finish(&mut gpu, bus, brand, capture, catalog);
     gpu
@@ -156,7 +156,8 @@ fn seen_by_cuda(capture: &Capture, catalog: &Catalog) -> Vec<Gpu> {
             context_name: name(&device.context, "CUDA_SUCCESS"),
             launch_code: launch_code(device),
             launch_name: name(&device.launch, "CUDA_SUCCESS"),
-            no_answer: Reading::Absent,
+            launch_correct: Reading::from(device.correct.value().copied()),
+            no_answer: Reading::from(first_stuck(device)),
             ..Gpu::unreadable("NVML is not there")
         };
         finish(&mut gpu, None, None, capture, catalog);

@@ -2,7 +2,7 @@
 
 use std::net::ToSocketAddrs;
 
-use crate::capture::host::{Interface, Network, RdmaPort};
+use crate::capture::host::{Interface, RdmaPort};
 use crate::probe::root::{Root, file_name};
 use crate::reading::Reading;
 
@@ -12,14 +12,14 @@ const MOST: usize = 64;
 const MOST_GIDS: u32 = 16;
 
 /// All that sysfs has.
-pub(super) fn read(root: &Root) -> Network {
+pub(super) fn read(root: &Root) -> (Vec<Interface>, Vec<RdmaPort>) {
     let names = root.names("/sys/class/net").into_known().unwrap_or_default();
     // Those of containers say nothing about the machine.
     let own = names.iter().filter(|name| !["veth", "cali", "lxc", "br-"].iter().any(|prefix| name.starts_with(prefix)));
     let interfaces = own.take(MOST).map(|name| interface(root, name)).collect();
     let devices = root.names("/sys/class/infiniband").into_known().unwrap_or_default();
     let rdma = devices.iter().take(MOST).flat_map(|device| ports(root, device)).collect();
-    Network { interfaces, rdma, host_is_loopback: Reading::Absent }
+    (interfaces, rdma)
 }
 
 fn interface(root: &Root, name: &str) -> Interface {

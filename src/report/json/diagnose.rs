@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::catalog::CauseKind;
 use crate::diagnose::{self, Arithmetic, Diagnosis, Named, Sighting};
-use crate::report::json::finding::Fix;
+use crate::report::json::finding::{Evidence, Fix};
 use crate::report::json::startup::{Answer, Startup};
 
 /// The contract's name and version.
@@ -66,6 +66,8 @@ pub struct Cause {
     pub answer: Option<Answer>,
     /// What would make it sure.
     pub needs: Vec<Need>,
+    /// Facts of the machine that decided for it.
+    pub evidence: Vec<Evidence>,
     /// What decides between this cause and others that print the same text.
     pub question: Option<Question>,
     /// Ids of what else was seen and follows from it.
@@ -143,6 +145,7 @@ impl From<&Named> for Cause {
             fixes: named.fixes.iter().map(Fix::from).collect(),
             answer: None,
             needs: named.needs.iter().map(|need| Need { fact: need.fact.clone(), command: need.command.clone() }).collect(),
+            evidence: named.evidence.iter().map(Evidence::from).collect(),
             question: question.map(|diagnose::Question { text, command }| Question { text: text.clone(), command: command.clone() }),
             explains: named.explains.iter().map(|consequence| consequence.id.clone()).collect(),
             look_for: named.look_for.clone(),

@@ -21,6 +21,7 @@ pub fn render(diagnosis: &Diagnosis, arithmetic: &Arithmetic) -> String {
         }
         Verdict::NotInThisLog => {}
     }
+    sections.extend(arithmetic.other.as_ref().map(|answer| format!("### By the figures of this log\n\n{}", startup::answer(answer))));
     sections.extend(arithmetic.summary.as_ref().filter(|summary| summary.serving).map(startup::summary));
     sections.join("\n\n") + "\n"
 }
@@ -31,6 +32,11 @@ fn cause(named: &Named, number: Option<usize>, arithmetic: &Arithmetic) -> Strin
     parts.extend(named.message.as_ref().map(|message| super::cell(message)));
     if !named.lines.is_empty() {
         parts.push(quotation(&named.lines));
+    }
+    let facts: Vec<String> =
+        named.evidence.iter().map(|fact| format!("- `{}` is {} ({})", fact.fact, super::cell(&fact.value), fact.source)).collect();
+    if !facts.is_empty() {
+        parts.push(facts.join("\n"));
     }
     parts.extend(arithmetic.answer(&named.id).map(startup::answer));
     parts.extend(named.look_for.as_ref().map(|text| format!("Look for: {}", super::cell(text))));

@@ -1,4 +1,5 @@
-//! The functions of libcuda and of libcudart. Device memory is host memory; a context is the device's ordinal plus one.
+//! The functions of libcuda and of libcudart. Device memory is host memory, which is given back; a context is the device's
+//! ordinal plus one.
 
 use super::*;
 
@@ -6,7 +7,7 @@ use super::*;
 const ANSWER: u64 = 0x6770_7564_6173_6b73;
 
 /// The names of the errors that a launch meets.
-const NAMES: [(c_int, &str); 24] = [
+const NAMES: [(c_int, &str); 32] = [
     (1, "CUDA_ERROR_INVALID_VALUE\0"),
     (2, "CUDA_ERROR_OUT_OF_MEMORY\0"),
     (3, "CUDA_ERROR_NOT_INITIALIZED\0"),
@@ -24,11 +25,19 @@ const NAMES: [(c_int, &str); 24] = [
     (222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION\0"),
     (304, "CUDA_ERROR_OPERATING_SYSTEM\0"),
     (700, "CUDA_ERROR_ILLEGAL_ADDRESS\0"),
+    (716, "CUDA_ERROR_MISALIGNED_ADDRESS\0"),
     (719, "CUDA_ERROR_LAUNCH_FAILED\0"),
+    (800, "CUDA_ERROR_NOT_PERMITTED\0"),
+    (801, "CUDA_ERROR_NOT_SUPPORTED\0"),
     (802, "CUDA_ERROR_SYSTEM_NOT_READY\0"),
     (803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH\0"),
     (804, "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE\0"),
     (805, "CUDA_ERROR_MPS_CONNECTION_FAILED\0"),
+    (806, "CUDA_ERROR_MPS_RPC_FAILURE\0"),
+    (807, "CUDA_ERROR_MPS_SERVER_NOT_READY\0"),
+    (808, "CUDA_ERROR_MPS_MAX_CLIENTS_REACHED\0"),
+    (809, "CUDA_ERROR_MPS_MAX_CONNECTIONS_REACHED\0"),
+    (810, "CUDA_ERROR_MPS_CLIENT_TERMINATED\0"),
     (919, "CUDA_ERROR_FABRIC_NOT_READY\0"),
     (999, "CUDA_ERROR_UNKNOWN\0"),
 ];
@@ -39,6 +48,23 @@ fn devices() -> usize {
 
 fn context(device: c_int) -> *mut c_void {
     (device as usize + 1) as *mut c_void
+}
+
+/// What was allocated and not given back: its address and its length.
+static MEMORY: Mutex<Vec<(u64, usize)>> = Mutex::new(Vec::new());
+
+fn allocate(length: usize) -> u64 {
+    let place = Box::leak(vec![0_u8; length].into_boxed_slice()).as_mut_ptr() as u64;
+    MEMORY.lock().unwrap().push((place, length));
+    place
+}
+
+unsafe fn free(place: u64) {
+    let mut memory = MEMORY.lock().unwrap();
+    if let Some(index) = memory.iter().position(|(other, _)| *other == place) {
+        let (place, length) = memory.swap_remove(index);
+        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(place as *mut u8, length)) });
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -85,8 +111,8 @@ fake! {
         free.write(78 << 30);
         total.write(79 << 30)
     }
-    cuMemAlloc_v2(place: *mut u64, length: usize) => { place.write(Box::leak(vec![0_u8; length].into_boxed_slice()).as_mut_ptr() as u64) }
-    cuMemFree_v2(_place: u64) => {}
+    cuMemAlloc_v2(place: *mut u64, length: usize) => { place.write(allocate(length)) }
+    cuMemFree_v2(place: u64) => { free(place) }
     cuMemsetD8_v2(place: u64, value: u8, length: usize) => { (place as *mut u8).write_bytes(value, length) }
     cuMemcpyHtoD_v2(place: u64, from: *const c_void, length: usize) => { (place as *mut u8).copy_from(from.cast(), length) }
     cuMemcpyDtoH_v2(into: *mut c_void, place: u64, length: usize) => { into.cast::<u8>().copy_from(place as *const u8, length) }

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 mod cuda;
 mod nvml;

@@ -171,8 +171,15 @@ fake! {
     nvmlDeviceGetComputeRunningProcesses_v3(handle: *mut c_void, count: *mut c_uint, list: *mut Process) of index(handle) => { processes(count, list) }
     nvmlDeviceGetGraphicsRunningProcesses_v3(handle: *mut c_void, count: *mut c_uint, _list: *mut Process) of index(handle) => { count.write(0) }
     nvmlDeviceGetNvLinkVersion(handle: *mut c_void, _link: c_uint, value: *mut c_uint) of index(handle) => { value.write(6) }
-    nvmlDeviceGetNvLinkRemoteDeviceType(handle: *mut c_void, _link: c_uint, value: *mut c_uint) of index(handle) => { value.write(2) }
-    nvmlDeviceGetNvLinkRemotePciInfo_v2(handle: *mut c_void, _link: c_uint, info: *mut Pci) of index(handle) => { pci(0x07, 0x22a3_10de, info) }
+    nvmlDeviceGetNvLinkRemoteDeviceType(handle: *mut c_void, _link: c_uint, value: *mut c_uint) of index(handle) => { value.write(if setting("bridges", 0) == 1 { 0 } else { 2 }) }
+    nvmlDeviceGetNvLinkRemotePciInfo_v2(handle: *mut c_void, _link: c_uint, info: *mut Pci) of index(handle) => {
+        // With bridges, the first GPU is joined to the last, the second to the last but one.
+        if setting("bridges", 0) == 1 {
+            pci(0x18 + (setting("gpus", 1) as usize).wrapping_sub(1).wrapping_sub(index(handle)), 0x2330_10de, info)
+        } else {
+            pci(0x07, 0x22a3_10de, info)
+        }
+    }
     nvmlDeviceGetNvLinkErrorCounter(handle: *mut c_void, _link: c_uint, _counter: c_uint, value: *mut c_ulonglong) of index(handle) => { value.write(0) }
     nvmlDeviceGetTopologyCommonAncestor(one: *mut c_void, _other: *mut c_void, level: *mut c_uint) of index(one) => { level.write(setting("level", 50) as c_uint) }
     nvmlDeviceGetP2PStatus(one: *mut c_void, _other: *mut c_void, _kind: c_uint, status: *mut c_uint) of index(one) => { status.write(setting("p2p", 0) as c_uint) }
