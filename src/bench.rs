@@ -45,6 +45,8 @@ pub struct Request {
 pub struct Devices {
     /// CUDA's version of the driver: 13000 is 13.0.
     pub cuda: Option<u32>,
+    /// The driver's own version, where NVML tells it.
+    pub version: Option<String>,
     /// In CUDA's order.
     pub devices: Vec<Device>,
     /// Why there are no more.
@@ -53,7 +55,7 @@ pub struct Devices {
 
 /// The devices that CUDA shows here.
 pub fn devices(request: &Request) -> Devices {
-    let mut found = Devices { cuda: None, devices: Vec::new(), stop: None };
+    let mut found = Devices { cuda: None, version: None, devices: Vec::new(), stop: None };
     let mut process = match Process::start(&["devices".to_owned()]) {
         Ok(process) => process,
         Err(error) => {
@@ -64,6 +66,7 @@ pub fn devices(request: &Request) -> Devices {
     let end = process.listen(request.set_up, |report| {
         match report {
             Report::Driver(version) => found.cuda = Some(version),
+            Report::Version(version) => found.version = Some(version),
             Report::Device(device) => found.devices.push(device),
             Report::Stopped(_, stop) => found.stop = Some(stop),
             _ => {}
@@ -140,6 +143,6 @@ fn take(measured: &mut Measured, report: Report) {
         Report::Sample(sample) => measured.samples.push(*sample),
         Report::Peer(peer) => measured.peers.push(peer),
         Report::Stopped(name, stop) => measured.stopped.push((name, stop)),
-        Report::Driver(_) | Report::Device(_) | Report::Ready | Report::At(_) | Report::Done => {}
+        Report::Driver(_) | Report::Version(_) | Report::Device(_) | Report::Ready | Report::At(_) | Report::Done => {}
     }
 }

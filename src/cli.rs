@@ -310,6 +310,10 @@ pub struct RequestOptions {
     #[arg(long, value_name = "VERSION", help_heading = "Target")]
     pub target_driver: Option<Version>,
 
+    /// Rates of this card, as `gpudoctor bench -o FILE` wrote them [default: the last ones that were measured here]
+    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    pub bench: Option<PathBuf>,
+
     /// Host memory that the launch may take
     #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true, help_heading = "Target")]
     pub host_memory: Option<GivenSize>,

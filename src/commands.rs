@@ -10,6 +10,7 @@ use crate::error::{EXIT_GOOD, ErrorKind};
 use crate::{bench as measure, probe};
 
 pub mod bench;
+pub mod benched;
 pub mod capture;
 pub mod check;
 pub mod complete;

@@ -5,7 +5,7 @@
 use crate::catalog::{Catalog, CheckRule, Quirk, Root};
 use crate::check;
 use crate::facts::vocabulary;
-use crate::plan::budget::{Term, TermName};
+use crate::plan::budget::{Input, Term, TermName};
 use crate::plan::outcome::Plan;
 use crate::report::layout::{WIDEST, columns, gib, pad, wrap};
 use crate::report::style;
@@ -95,6 +95,7 @@ pub fn index(quirks: &[Quirk], checks: &[CheckRule], roots: &[Root]) -> String {
         lines.collect::<Vec<_>>().join("\n")
     };
     let terms = format!("{}\n{}\n", style::heading("Terms of the budget"), list(&pages::TERMS));
+    let speed = format!("{}\n{}\n", style::heading("Speed"), list(&pages::SPEED));
     let startup = format!("{}\n{}\n", style::heading("Starts of an engine"), list(&pages::STARTUP));
     let findings = format!("{}\n{}\n", style::heading("Findings"), list(&pages::FINDINGS));
     let widest = checks.iter().map(|rule| rule.id.len()).max().unwrap_or(0);
@@ -103,7 +104,11 @@ pub fn index(quirks: &[Quirk], checks: &[CheckRule], roots: &[Root]) -> String {
     let checks = format!("{}\n{}\n", style::heading("Checks of machines"), checks.iter().map(line).collect::<Vec<_>>().join("\n"));
     let quirks: Vec<String> = quirks.iter().map(|quirk| format!("  {}", quirk.id)).collect();
     let roots = cause::roots(roots);
-    format!("{terms}\n{startup}\n{findings}\n{checks}\n{roots}\n{}\n{}\n", style::heading("Quirks of engine versions"), quirks.join("\n"))
+    format!(
+        "{terms}\n{speed}\n{startup}\n{findings}\n{checks}\n{roots}\n{}\n{}\n",
+        style::heading("Quirks of engine versions"),
+        quirks.join("\n")
+    )
 }
 
 /// What a plan has for a term: its size, its parts, its formula and what went in. `None` where the plan has no such term.
@@ -114,8 +119,30 @@ pub fn figures(plan: &Plan, name: TermName, width: usize) -> Option<String> {
         lines.push(wrap(&term.formula, "  = ", "    ", width));
     }
     lines.extend(parts(term));
-    lines.extend(inputs(term, width));
+    lines.extend(inputs(&term.inputs, width));
     Some(lines.join("\n") + "\n")
+}
+
+/// What a plan has for its decode steps: each estimate, the formula, and where every figure is from.
+pub fn decode(plan: &Plan, width: usize) -> String {
+    let performance = &plan.performance;
+    let basis = performance.source.as_deref().unwrap_or("nominal rates; `gpudoctor bench` measures this card's own");
+    let mut lines =
+        vec![style::heading(&format!("In this plan: {} on {}", plan.model.id, plan.devices.name)), wrap(basis, "  ", "  ", width)];
+    lines.extend(performance.decode.iter().map(|step| {
+        let link = step.host_link.as_ref().map(|link| format!(", {link}")).unwrap_or_default();
+        format!(
+            "  batch {}, {} tokens each: {} a step, {:.1} tokens/s, bound by {}{link}",
+            step.batch,
+            step.context,
+            step.step,
+            step.tokens_per_second,
+            step.bound_by.id()
+        )
+    }));
+    lines.push(wrap(&performance.formula, "  ", "    ", width));
+    lines.extend(inputs(&performance.inputs, width));
+    lines.join("\n") + "\n"
 }
 
 fn size(term: &Term) -> String {
@@ -137,17 +164,17 @@ fn parts(term: &Term) -> Vec<String> {
     [String::new(), "  Made of".to_owned()].into_iter().chain(term.parts.iter().map(part)).collect()
 }
 
-fn inputs(term: &Term, width: usize) -> Vec<String> {
-    if term.inputs.is_empty() {
+fn inputs(inputs: &[Input], width: usize) -> Vec<String> {
+    if inputs.is_empty() {
         return Vec::new();
     }
-    let names = term.inputs.iter().map(|input| columns(&input.name)).max().unwrap_or(0).min(40);
-    let values = term.inputs.iter().map(|input| columns(&input.value)).max().unwrap_or(0).min(24);
-    let input = |input: &crate::plan::budget::Input| {
+    let names = inputs.iter().map(|input| columns(&input.name)).max().unwrap_or(0).min(40);
+    let values = inputs.iter().map(|input| columns(&input.value)).max().unwrap_or(0).min(24);
+    let input = |input: &Input| {
         let first = format!("  {}  {}  ", pad(&input.name, names), pad(&input.value, values));
         wrap(&input.source, &first, &" ".repeat((names + values + 6).min(width / 2)), width)
     };
-    [String::new(), "  Computed from".to_owned()].into_iter().chain(term.inputs.iter().map(input)).collect()
+    [String::new(), "  Computed from".to_owned()].into_iter().chain(inputs.iter().map(input)).collect()
 }
 
 #[cfg(test)]

@@ -236,6 +236,8 @@ pub struct Peer {
 pub enum Report {
     /// The driver: CUDA's version of it.
     Driver(u32),
+    /// The driver's own version.
+    Version(String),
     /// A device.
     Device(Device),
     /// It is set up and waits for its turn.

@@ -2,6 +2,7 @@
 
 pub mod request;
 pub mod budget;
+pub mod rates;
 pub mod outcome;
 pub mod sharding;
 pub mod storage;

@@ -80,6 +80,7 @@ impl Case {
             tflops_16bit: None,
             nvlink: false,
             driver: None,
+            rates: None,
             assumed: Vec::new(),
         };
         Self { model: Some(config.spec("org/seventy-b").expect("a shape")), devices: Some(devices), ..Self::new() }

@@ -40,6 +40,9 @@ pub fn run(words: &[OsString]) -> bool {
 fn devices() -> Result<(), Error> {
     let driver = Driver::start()?;
     say(Report::Driver(driver.cuda_version()?));
+    if let Some(version) = Nvml::driver_version() {
+        say(Report::Version(version));
+    }
     for ordinal in 0..driver.devices()? {
         say(Report::Device(driver.facts(ordinal)?));
     }

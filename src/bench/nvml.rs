@@ -27,6 +27,18 @@ const REASONS: [(u64, &str); 6] = [
     (1 << 7, "hardware power brake"),
 ];
 
+/// `NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE`.
+const LONGEST_VERSION: usize = 80;
+
+/// The library, initialised.
+fn load() -> Option<Library> {
+    // SAFETY: loading runs the library's own initialisers. If they misbehave, only this process does.
+    let library = unsafe { Library::new("libnvidia-ml.so.1") }.ok()?;
+    // SAFETY: the signature is that of nvml.h.
+    let started = unsafe { library.get::<unsafe extern "C" fn() -> c_int>(b"nvmlInit_v2\0").ok()?() };
+    (started == 0).then_some(library)
+}
+
 /// One device of NVML.
 #[derive(Debug)]
 pub(super) struct Nvml {
@@ -37,13 +49,7 @@ pub(super) struct Nvml {
 impl Nvml {
     /// The device at a PCI address.
     pub(super) fn open(pci: &str) -> Option<Self> {
-        // SAFETY: loading runs the library's own initialisers. If they misbehave, only this process does.
-        let library = unsafe { Library::new("libnvidia-ml.so.1") }.ok()?;
-        // SAFETY: the signature is that of nvml.h.
-        let started = unsafe { library.get::<unsafe extern "C" fn() -> c_int>(b"nvmlInit_v2\0").ok()?() };
-        if started != 0 {
-            return None;
-        }
+        let library = load()?;
         let (address, mut device) = (CString::new(pci).ok()?, std::ptr::null_mut());
         // SAFETY: the signature is that of nvml.h.
         let found = unsafe {
@@ -53,6 +59,19 @@ impl Nvml {
             function(address.as_ptr(), &raw mut device)
         };
         (found == 0).then_some(Self { library, device })
+    }
+
+    /// The driver's version.
+    pub(super) fn driver_version() -> Option<String> {
+        let library = load()?;
+        let mut text: [c_char; LONGEST_VERSION] = [0; LONGEST_VERSION];
+        // SAFETY: the signature is that of nvml.h; one byte is kept from the library, so that the text ends.
+        let code = unsafe {
+            let function = library.get::<unsafe extern "C" fn(*mut c_char, c_uint) -> c_int>(b"nvmlSystemGetDriverVersion\0").ok()?;
+            function(text.as_mut_ptr(), LONGEST_VERSION as c_uint - 1)
+        };
+        let bytes: Vec<u8> = text.iter().take_while(|c| **c != 0).map(|c| c.cast_unsigned()).collect();
+        String::from_utf8(bytes).ok().filter(|_| code == 0)
     }
 
     /// Whether the device has fallen off its bus or needs a reset.

@@ -1,14 +1,11 @@
 //! `bench`: find the devices, measure each, judge, report.
 
-use std::path::Path;
 use std::time::Duration;
-
-use fs_err as fs;
 
 use crate::bench::{self, Devices, Request};
 use crate::catalog::Catalog;
 use crate::cli::{BenchCommand, BenchFormat};
-use crate::commands::output;
+use crate::commands::{benched, output};
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::measurement::{Device, Family, judge};
 use crate::report::{self, json};
@@ -33,10 +30,12 @@ pub fn run(command: &BenchCommand) -> Result<u8, Error> {
         output::failure(&Error::input(format!("the driver named {count} devices and then no more: {}", stop.reason())));
     }
     let code = if failed || found.stop.is_some() { EXIT_FINDINGS } else { EXIT_GOOD };
-    let machine = json::bench::render(&judged, found.cuda, code).map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
+    let machine = json::bench::render(&judged, found.cuda, found.version.as_deref(), code)
+        .map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
     if let Some(path) = &command.output {
-        write(path, &machine)?;
+        benched::write(path, &machine).map_err(|error| Error::input(format!("the report cannot be written: {error}")))?;
     }
+    benched::keep(&machine, &request.families);
     output::print(&match command.format {
         BenchFormat::Text => report::bench::render(&judged, output::width()),
         BenchFormat::Json => machine,
@@ -70,15 +69,4 @@ fn none(found: &Devices) -> u8 {
         .with_hint("on the host, install the NVIDIA driver; in a container, start it with `--gpus all`");
     output::failure(&error);
     EXIT_FINDINGS
-}
-
-/// Writes the file whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: std::io::Error| Error::input(format!("the report cannot be written: {error}"));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let fresh = folder.join(name);
-    fs::write(&fresh, text).map_err(failed)?;
-    fs::rename(&fresh, path).map_err(failed)
 }

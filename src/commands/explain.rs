@@ -43,6 +43,9 @@ pub fn run(command: &ExplainCommand) -> Result<u8, Error> {
 }
 
 fn figures(command: &ExplainCommand, page: &Page) -> Result<String, Error> {
+    if page.name == "decode" {
+        return Ok(explain::decode(&plan::make(&command.request)?, output::width()));
+    }
     let term = explain::term(page.name).ok_or_else(|| {
         Error::usage(format!("`{}` is a finding and has no figures in a plan", page.name)).with_hint("leave out `--model` and `--config`")
     })?;

@@ -66,6 +66,11 @@ pub fn save(measured: &Measured) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
+/// The directory of what is kept between runs.
+pub fn cache_directory() -> Option<PathBuf> {
+    path(&|name| std::env::var(name).ok())?.parent().map(Path::to_path_buf)
+}
+
 /// `$XDG_CACHE_HOME/gpudoctor`, or `~/.cache/gpudoctor`; relative ones count as not set, as the specification says.
 fn path(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());

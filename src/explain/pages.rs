@@ -19,9 +19,9 @@ impl Page {
     }
 }
 
-/// All pages: terms in the order of the budget, those of starts, then findings by id.
+/// All pages: terms in the order of the budget, speed, those of starts, then findings by id.
 pub fn all() -> impl Iterator<Item = &'static Page> {
-    TERMS.iter().chain(&STARTUP).chain(&FINDINGS)
+    TERMS.iter().chain(&SPEED).chain(&STARTUP).chain(&FINDINGS)
 }
 
 /// Pages of a folder, by name.
@@ -33,6 +33,9 @@ macro_rules! pages {
 
 /// The terms of the budget, in its order.
 pub static TERMS: [Page; 7] = pages!["": "weights", "kv_cache", "activation_peak", "non_torch", "cuda_graphs", "context", "headroom"];
+
+/// What a plan says of speed.
+pub static SPEED: [Page; 1] = pages!["": "decode"];
 
 /// What `diagnose` says of a start, beside the terms.
 pub static STARTUP: [Page; 2] = pages!["startup/": "rest", "measured"];

@@ -7,7 +7,8 @@ use crate::engine::arguments::Arguments;
 use crate::engine::launch::Launch;
 use crate::finding::Finding;
 use crate::model::spec::ModelSpec;
-use crate::plan::budget::Budget;
+use crate::plan::budget::{Budget, Input};
+use crate::plan::rates::Rates;
 use crate::units::{Bytes, BytesPerSecond, Milliseconds};
 use crate::version::Version;
 
@@ -83,6 +84,8 @@ pub struct Devices {
     pub multiprocessors: Option<u32>,
     /// Driver version of the target, if given.
     pub driver: Option<Version>,
+    /// Rates that were measured on such a card.
+    pub rates: Option<Rates>,
     /// What was assumed about the devices, as sentences.
     pub assumed: Vec<String>,
 }
@@ -167,8 +170,10 @@ pub struct Decode {
 /// The speed estimate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Performance {
-    /// Whether rates were measured on this GPU (else nominal).
-    pub measured: bool,
+    /// Where measured rates are from; `None` for nominal ones.
+    pub source: Option<String>,
+    /// What went into the estimates, with where each figure is from.
+    pub inputs: Vec<Input>,
     /// Estimates, the launch's own concurrency first.
     pub decode: Vec<Decode>,
     /// The formula, for `explain`.

@@ -1,10 +1,11 @@
 //! The decode estimates of a plan: its own concurrency and customary batches, over the host links in question.
 
+use crate::plan::budget::Input;
 use crate::plan::evaluate::{Evaluation, Setting};
 use crate::plan::outcome::{Decode, Performance};
 use crate::plan::target::pinned_rate;
-use crate::plan::throughput::{FORMULA, HostLink, Step};
-use crate::units::Bytes;
+use crate::plan::throughput::{FORMULA, HostLink, MEASURED_FORMULA, Step};
+use crate::units::{Bytes, BytesPerSecond};
 
 /// Batches that people compare engines at.
 const BATCHES: [u64; 3] = [1, 16, 64];
@@ -33,7 +34,10 @@ pub fn performance(setting: &Setting<'_>, evaluation: &Evaluation) -> Performanc
     let links = links(setting, offloads);
     let decode: Vec<Decode> =
         batches.iter().flat_map(|batch| links.iter().filter_map(|link| step.decode(*batch, context(*batch), link.as_ref()))).collect();
-    Performance { measured: false, decode, formula: FORMULA.to_owned() }
+    let inputs = inputs(setting, &step, &links);
+    let measured = setting.devices.rates.as_ref();
+    let formula = if measured.is_some() { MEASURED_FORMULA } else { FORMULA };
+    Performance { source: measured.map(|rates| rates.source.clone()), inputs, decode, formula: formula.to_owned() }
 }
 
 /// The card's own link; where the card is not known, the three that machines have, newest first; one entry
@@ -45,8 +49,51 @@ fn links(setting: &Setting<'_>, offloads: bool) -> Vec<Option<HostLink>> {
     let link = |generation: u8| HostLink { name: format!("PCIe {generation}.0 x16"), rate: pinned_rate(generation) };
     match (setting.devices.pcie_generation, setting.devices.host_link) {
         (Some(generation), Some(rate)) => {
-            vec![Some(HostLink { name: format!("PCIe {generation}.0"), rate })]
+            let measured = setting.devices.rates.as_ref().and_then(|rates| rates.host_to_device);
+            vec![Some(HostLink { name: format!("PCIe {generation}.0"), rate: measured.unwrap_or(rate) })]
         }
         _ => [5, 4, 3].into_iter().map(|generation| Some(link(generation))).collect(),
     }
+}
+
+/// Every figure that the estimates are made of, and where it is from.
+fn inputs(setting: &Setting<'_>, step: &Step<'_>, links: &[Option<HostLink>]) -> Vec<Input> {
+    let devices = setting.devices;
+    let weights = step.weights;
+    let mut inputs = vec![Input::new("device reads a step", weights.read_per_step, "the rank's weights that a token needs; see `weights`")];
+    match &devices.rates {
+        Some(rates) => {
+            let mut measured =
+                |name: &str, rate: Option<BytesPerSecond>| inputs.extend(rate.map(|rate| Input::new(name, rate, &rates.source)));
+            measured("read rate", Some(rates.read));
+            measured("attention", rates.attention);
+            measured("attention, 8-bit cache", rates.attention_8bit);
+            measured("host link", rates.host_to_device);
+            inputs.extend(rates.packed(1).filter(|_| step.has_packed_products()).map(|cost| {
+                let value = format!("{:.1} µs + bytes at {}", cost.fixed.0 * 1e3, cost.rate);
+                Input::new("a product with 4-bit weights, batch 1", value, &rates.source)
+            }));
+            inputs.push(setting.constant_input("speed.gemm_share_of_read"));
+            if step.has_packed_products() {
+                inputs.push(Input::new("of it, 4-bit weights", weights.read_packed, "what a kernel repacks"));
+                inputs.push(setting.constant_input("speed.packed_engine_share"));
+            }
+        }
+        None => {
+            inputs.extend(devices.memory_bandwidth.map(|rate| Input::new("memory bandwidth", rate, "the card's data sheet, `rules/gpus`")));
+            inputs.extend(
+                links
+                    .iter()
+                    .flatten()
+                    .map(|link| Input::new("host link", format!("{}, {}", link.name, link.rate), "its generation and lanes")),
+            );
+            inputs.push(setting.constant_input("speed.hbm_share"));
+        }
+    }
+    if weights.read_from_host > Bytes::ZERO {
+        inputs.push(Input::new("host reads a step", weights.read_from_host, "offloaded weights; see `weights`"));
+        inputs.push(setting.constant_input("speed.uva_share_of_link"));
+    }
+    inputs.push(setting.constant_input(step.launch_constant()));
+    inputs
 }

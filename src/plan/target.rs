@@ -123,6 +123,7 @@ fn description(
         nvlink: gpu.links.nvlink_gb_s > 0.0 && gpu.links.peer_access == PeerAccess::Always,
         multiprocessors: gpu.multiprocessors.filter(|_| !only_size),
         driver: target.driver.clone(),
+        rates: None,
         assumed,
     }
 }

@@ -5,6 +5,7 @@ use crate::catalog::Constants;
 use crate::engine::launch::{GraphMode, Launch, Offload};
 use crate::model::spec::{Mlp, ModelSpec};
 use crate::plan::outcome::{Bound, Decode, Devices};
+use crate::plan::rates::Rates;
 use crate::plan::weights::Weights;
 use crate::units::{Bytes, BytesPerSecond, Milliseconds};
 
@@ -38,6 +39,11 @@ pub struct Step<'a> {
 pub const FORMULA: &str =
     "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
 
+/// The same with measured rates.
+pub const MEASURED_FORMULA: &str = "step = max(16-bit and 8-bit weights / (read rate × GEMM share) + 4-bit products, each a fixed time and its bytes, \
+                                    / engine share + KV cache / attention rate, host reads / link rate, operations / arithmetic rate) \
+                                    + layers × launch overhead";
+
 impl Step<'_> {
     /// The step of `batch` requests with `context` tokens each. `None` where the device's rates are not known
     /// and the host link does not bound it either.
@@ -47,7 +53,8 @@ impl Step<'_> {
         let touched = self.experts_touched(batch);
         let experts = self.weights.experts_per_token;
         let read = self.weights.read_per_step + experts.scale(touched) - experts + kv;
-        let hbm = self.devices.memory_bandwidth.map(|rate| BytesPerSecond(rate.0 * constant("speed.hbm_share")).time(read));
+        let nominal = || self.devices.memory_bandwidth.map(|rate| BytesPerSecond(rate.0 * constant("speed.hbm_share")).time(read));
+        let hbm = self.devices.rates.as_ref().map(|rates| self.measured(rates, batch, read - kv, kv, constant)).or_else(nominal);
         let host = link.filter(|_| self.weights.read_from_host > Bytes::ZERO).map(|link| {
             let share = match self.launch.offload {
                 Some(Offload::Uva { .. }) => constant("speed.uva_share_of_link"),
@@ -78,12 +85,36 @@ impl Step<'_> {
         })
     }
 
+    /// The time that the device's memory takes of a step, from measured rates: each class of bytes by its own kernels.
+    fn measured(&self, rates: &Rates, batch: u64, weights: Bytes, kv: Bytes, constant: impl Fn(&str) -> f64) -> Milliseconds {
+        let cost = rates.packed(batch).filter(|_| self.has_packed_products());
+        let packed = cost.map_or(Bytes::ZERO, |_| self.weights.read_packed);
+        let products = cost.map_or(Milliseconds(0.0), |cost| {
+            // Layers that were not offloaded; fused projections are one product.
+            let launches = self.weights.repacked_layers.0 as f64;
+            Milliseconds((cost.rate.time(packed).0 + launches * cost.fixed.0) / constant("speed.packed_engine_share"))
+        });
+        let eight_bit = self.launch.kv_cache_dtype.starts_with("fp8");
+        let attention = if eight_bit { rates.attention_8bit.or(rates.attention) } else { rates.attention };
+        let dense = BytesPerSecond(rates.read.0 * constant("speed.gemm_share_of_read"));
+        dense.time(weights - packed) + products + attention.unwrap_or(dense).time(kv)
+    }
+
+    /// Whether weights of four bits are multiplied by a kernel that repacks them.
+    pub fn has_packed_products(&self) -> bool {
+        self.weights.read_packed > Bytes::ZERO && self.model.quantization.as_ref().is_some_and(|quantization| quantization.bits == 4)
+    }
+
+    /// The constant of what launching costs.
+    pub const fn launch_constant(&self) -> &'static str {
+        if matches!(self.launch.graph_mode, GraphMode::None) { "speed.eager_ms_per_layer" } else { "speed.graph_ms_per_layer" }
+    }
+
     /// Eager steps wait for the host to launch each kernel; graphs leave the gaps between kernels.
     fn launch_overhead(&self, constant: impl Fn(&str) -> f64) -> Milliseconds {
-        let name = if self.launch.graph_mode == GraphMode::None { "speed.eager_ms_per_layer" } else { "speed.graph_ms_per_layer" };
         let layers = self.model.layers.len() as f64;
         let hidden_by_transfer = if self.launch.offload.is_some() { 0.0 } else { 1.0 };
-        Milliseconds(layers * constant(name) * hidden_by_transfer)
+        Milliseconds(layers * constant(self.launch_constant()) * hidden_by_transfer)
     }
 
     /// How many times the expert bytes of one token a batch reads. Tokens choose experts apart from each

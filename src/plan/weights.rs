@@ -36,6 +36,8 @@ pub struct Weights {
     /// What a step reads from the device for one token: resident weights without the embedding table and
     /// without experts that a token skips.
     pub read_per_step: Bytes,
+    /// The part of `read_per_step` that kernels repacked, without experts: what a product with packed weights reads.
+    pub read_packed: Bytes,
     /// The routed experts' part of `read_per_step`: those of one token.
     pub experts_per_token: Bytes,
     /// What a step reads from host memory.
@@ -79,6 +81,8 @@ pub fn weights(model: &ModelSpec, launch: &Launch, era: &Era, stage: &Stage, pie
                 weights.read_per_step += active;
                 if matches!(piece.role, Role::Expert(_)) {
                     weights.experts_per_token += active;
+                } else if piece.repacked {
+                    weights.read_packed += active;
                 }
             }
         }

@@ -50,7 +50,8 @@ pub(crate) fn plan() -> Plan {
         launch: None,
         budget: Some(budget()),
         performance: Performance {
-            measured: false,
+            source: None,
+            inputs: Vec::new(),
             decode: vec![decode(1.4, "PCIe 5.0 x16"), decode(0.7, "PCIe 4.0 x16"), decode(0.349, "PCIe 3.0 x16")],
             formula: "offloaded bytes / host link rate".to_owned(),
         },
@@ -127,6 +128,7 @@ fn devices() -> Devices {
         cuda_total_high: Bytes::from_gib(6.95),
         pcie_generation: Some(4),
         driver: None,
+        rates: None,
         assumed: vec!["the card supports compute capability 8.0 or newer".to_owned()],
     }
 }

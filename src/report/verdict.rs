@@ -61,6 +61,9 @@ fn speeds(plan: &Plan) -> Option<String> {
             text.push_str(&format!(", {} on {}", rate(decode.tokens_per_second), link.trim_start_matches("PCIe ")));
         }
     }
+    if plan.performance.source.is_some() {
+        text.push_str(", by rates measured on this card");
+    }
     Some(text)
 }
 

@@ -79,7 +79,8 @@ pub(crate) fn plan(model: &str, args: &[(&str, Value, &str)]) -> Plan {
         launch: Some(launch()),
         budget: Some(budget()),
         performance: Performance {
-            measured: false,
+            source: None,
+            inputs: Vec::new(),
             decode: vec![Decode {
                 batch: 1,
                 context: 4096,
@@ -148,6 +149,7 @@ fn devices() -> Devices {
         nvlink: false,
         multiprocessors: None,
         driver: None,
+        rates: None,
         assumed: vec![],
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::model::{self, Named};
 use crate::catalog::{Catalog, FlagStatus};
 use crate::cli::RequestOptions;
+use crate::commands::benched::{self, Benched};
 use crate::commands::measured;
 use crate::engine::arguments::{Arguments, Place};
 use crate::engine::yaml;
@@ -33,6 +34,7 @@ pub(super) struct Prepared {
     said: Vec<Interpretation>,
     findings: Vec<Finding>,
     measured: Vec<Measured>,
+    benched: Option<Benched>,
 }
 
 /// Reads what `options` name.
@@ -50,7 +52,8 @@ pub(super) fn prepare(options: &RequestOptions) -> Result<Prepared, Error> {
     let name = model_name(&request, given.as_ref())?;
     let Named { model, said, findings } = model::read(&name, &request, &catalog)?;
     let measured = measured::read_or_tell();
-    Ok(Prepared { request, catalog, model, given, said, findings, measured })
+    let benched = options.bench.as_deref().map(benched::read).transpose()?.or_else(benched::kept);
+    Ok(Prepared { request, catalog, model, given, said, findings, measured, benched })
 }
 
 /// A name that no version knows is a slip of the pen; what became of a flag that others know is for the findings.
@@ -72,8 +75,11 @@ fn flags_exist(fixed: &Arguments, chosen: &Chosen<'_>) -> Result<(), Error> {
 impl Prepared {
     /// The plan.
     pub(super) fn plan(&self) -> Result<Plan, Error> {
-        let (devices, target_said) = target::devices(&self.request.target, &self.catalog).map_err(|error| Error::hinted(&error))?;
+        let (mut devices, target_said) = target::devices(&self.request.target, &self.catalog).map_err(|error| Error::hinted(&error))?;
         let chosen = release::choose(&self.request.engine, &devices, &self.catalog).map_err(|error| Error::hinted(&error))?;
+        if let Some(benched) = &self.benched {
+            devices.rates = benched.rates(&devices, &self.catalog)?;
+        }
         let inputs = Inputs {
             request: &self.request,
             catalog: &self.catalog,

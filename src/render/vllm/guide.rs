@@ -120,7 +120,7 @@ pub fn guide(sources: &Sources<'_>) -> Result<Guide, RenderError> {
         arguments: sources.arguments.iter().map(|line| [line.flag.clone(), line.yaml.clone(), line.why.join(" ")]).collect(),
         variables: variables(sources.environment),
         speed: speed(plan),
-        measured: plan.performance.measured,
+        measured: plan.performance.source.is_some(),
         log_lines: log_lines(sources),
         device_used: format!(
             "{:.0} MiB on each GPU, between {:.0} and {:.0}",

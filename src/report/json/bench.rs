@@ -20,6 +20,8 @@ pub struct BenchReport {
     pub exit_code: u8,
     /// CUDA's version of the driver: 13000 is 13.0.
     pub driver_cuda: Option<u32>,
+    /// The driver's version, such as `580.159.04`; `null` where NVML does not tell.
+    pub driver: Option<String>,
     /// What was measured on each GPU, in CUDA's order.
     pub gpus: Vec<GpuReport>,
     /// Copies between the host and each GPU.
@@ -158,7 +160,7 @@ pub struct Finding {
 ///
 /// # Errors
 /// When the report has no JSON form.
-pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, exit_code: u8) -> Result<String, serde_json::Error> {
+pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, driver: Option<&str>, exit_code: u8) -> Result<String, serde_json::Error> {
     let findings = gpus.iter().flat_map(|gpu| &gpu.findings).map(|finding| Finding {
         id: finding.id.clone(),
         severity: finding.severity.name(),
@@ -171,6 +173,7 @@ pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, exit_code: u8) -> Re
         schema: SCHEMA,
         exit_code,
         driver_cuda,
+        driver: driver.map(str::to_owned),
         gpus: gpus.iter().map(gpu).collect(),
         host_links: gpus.iter().flat_map(|gpu| gpu.results.iter().filter(is_link).map(|result| link(gpu, result))).collect(),
         peers: gpus.iter().flat_map(peers).collect(),

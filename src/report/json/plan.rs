@@ -206,6 +206,8 @@ pub struct KvCache {
 pub struct Performance {
     /// `measured` or `nominal`.
     pub basis: &'static str,
+    /// Where measured rates are from.
+    pub source: Option<String>,
     /// Decode steps.
     pub decode: Vec<Decode>,
 }

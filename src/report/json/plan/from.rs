@@ -153,7 +153,8 @@ impl From<&budget::KvCache> for KvCache {
 impl From<&outcome::Performance> for Performance {
     fn from(performance: &outcome::Performance) -> Self {
         Self {
-            basis: if performance.measured { "measured" } else { "nominal" },
+            basis: if performance.source.is_some() { "measured" } else { "nominal" },
+            source: performance.source.clone(),
             decode: performance.decode.iter().map(Decode::from).collect(),
         }
     }

@@ -1,0 +1,80 @@
+//! Plans with measured rates: what the kernels of the bench reached on an H100 (`docs/measurements/2026-11-22-kernels-h100.md`) predicts the
+//! decode steps that vLLM took there (`docs/measurements/2026-11-22-whole-models-vllm-0.25.1.md`).
+#![expect(clippy::disallowed_methods, reason = "runs the program")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const RATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/benched/h100.json");
+
+fn run(arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpudoctor"));
+    let nowhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    command.args(arguments.split_whitespace()).env("XDG_CACHE_HOME", nowhere.path()).output().unwrap()
+}
+
+fn plan(arguments: &str) -> Value {
+    let output = run(&format!("plan {arguments} --offline --format json"));
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| unreachable!("{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Every estimate is within 15 % of what was measured.
+#[track_caller]
+fn assert_near(arguments: &str, measured: &[(u64, f64)]) {
+    let plan = plan(&format!("{arguments} --bench {RATES}"));
+    assert_eq!(plan["performance"]["basis"], "measured", "{plan:#}");
+    for (batch, milliseconds) in measured {
+        let steps = plan["performance"]["decode"].as_array().unwrap();
+        let step = steps.iter().find(|step| step["batch"] == *batch).unwrap_or_else(|| unreachable!("{steps:#?}"));
+        let error = step["step_ms"].as_f64().unwrap() / milliseconds - 1.0;
+        assert!(error.abs() < 0.15, "batch {batch}: {:+.1} % of {milliseconds} ms", error * 100.0);
+    }
+}
+
+/// 16-bit weights with graphs.
+#[test]
+fn decode_of_16_bit_weights_is_predicted() {
+    assert_near(
+        "--model Qwen/Qwen3-8B --gpu h100 --context 128 --concurrency 64 --quantization none",
+        &[(1, 6.754), (16, 6.885), (64, 7.769)],
+    );
+}
+
+/// 4-bit weights with graphs.
+#[test]
+fn decode_of_4_bit_weights_is_predicted() {
+    assert_near(
+        "--model meta-llama/Llama-3.1-70B-Instruct --gpu h100 --context 128 --concurrency 64 --quantization awq",
+        &[(1, 22.396), (16, 22.393)],
+    );
+}
+
+/// 34 GiB of weights in host memory.
+#[test]
+fn decode_over_the_host_link_is_predicted() {
+    let launch = "--set cpu-offload-gb=34 --set enforce-eager=true --env VLLM_USE_V2_MODEL_RUNNER=0";
+    assert_near(
+        &format!("--model meta-llama/Llama-3.1-70B-Instruct --gpu h100 --vram 7g --context 512 --quantization awq {launch}"),
+        &[(1, 761.066)],
+    );
+}
+
+/// Without measurements the basis is nominal; rates of another card are refused.
+#[test]
+fn rates_are_of_the_card_that_is_planned_for() {
+    assert_eq!(plan("--model Qwen/Qwen3-8B --gpu h100")["performance"]["basis"], "nominal");
+    let output = run(&format!("plan --model Qwen/Qwen3-8B --gpu l4 --offline --bench {RATES}"));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert!(complaint.contains("it has measured NVIDIA H100 80GB HBM3"), "{complaint}");
+}
+
+/// `explain decode` says where each figure is from.
+#[test]
+fn the_figures_of_a_step_can_be_explained() {
+    let output = run(&format!("explain decode --model Qwen/Qwen3-8B --gpu h100 --offline --bench {RATES}"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("3133 GB/s") && text.contains("speed.gemm_share_of_read"), "{text}");
+}
