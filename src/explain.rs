@@ -217,7 +217,7 @@ mod tests {
             names.sort();
             names
         };
-        let mut terms: Vec<&str> = pages::TERMS.iter().map(|page| page.name).collect();
+        let mut terms: Vec<&str> = pages::TERMS.iter().chain(&pages::SPEED).map(|page| page.name).collect();
         terms.sort_unstable();
         assert_eq!(names(&root), terms);
         assert_eq!(names(&root.join("findings")), pages::FINDINGS.iter().map(|page| page.name).collect::<Vec<_>>());
