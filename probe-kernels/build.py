@@ -9,7 +9,9 @@ No GPU, driver, CUDA toolkit or header is needed: NVRTC alone compiles the sourc
 """
 
 import argparse
+import concurrent.futures
 import ctypes
+import os
 import pathlib
 import re
 import subprocess
@@ -141,15 +143,17 @@ def main():
 
 def check_machine_code(tools, folder, scratch):
     """Assembles every file for every architecture that may get it."""
-    made = 0
-    for name in KERNELS:
-        for target, architectures in ASSEMBLE.items():
-            for architecture in architectures:
-                cubin = assemble(tools, folder / f"{name}.sm{target}.ptx", architecture, scratch)
-                if bad := unassigned(tools, cubin):
-                    sys.exit(f"{name}.sm{target}.ptx for sm_{architecture}: a register is read that nothing writes:\n" + "\n".join(bad))
-                made += 1
-    print(f"{made} modules assemble without spills, and read no uniform register that they do not write")
+    modules = [(name, target, architecture) for name in KERNELS for target, architectures in ASSEMBLE.items() for architecture in architectures]
+
+    def check(module):
+        name, target, architecture = module
+        cubin = assemble(tools, folder / f"{name}.sm{target}.ptx", architecture, scratch)
+        if bad := unassigned(tools, cubin):
+            sys.exit(f"{name}.sm{target}.ptx for sm_{architecture}: a register is read that nothing writes:\n" + "\n".join(bad))
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
+        list(workers.map(check, modules))
+    print(f"{len(modules)} modules assemble without spills, and read no uniform register that they do not write")
 
 
 if __name__ == "__main__":

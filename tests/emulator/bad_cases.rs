@@ -16,6 +16,7 @@ fn passed(report: &Value, kernel: &str) -> bool {
 
 /// A card slower than its memory should be is slow, and the floor is said.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_rate_below_the_floor_is_slow() {
     // The emulated card claims 640 GB/s, which no CPU reads.
     let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "hbm"], &[("EMULATED_CLOCK_KHZ", "40000000")]);
@@ -27,6 +28,7 @@ fn a_rate_below_the_floor_is_slow() {
 
 /// What lowers the clocks is the likely cause, with the power limit that does it.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_power_limit_is_named_as_the_cause() {
     let told = [("EMULATED_CLOCK_KHZ", "40000000"), ("EMULATED_THROTTLING", "4"), ("EMULATED_POWER", "200")];
     let (code, report) = report(Card::Ampere.with_nvml(), &["--quick", "--only", "hbm"], &told);
@@ -39,6 +41,7 @@ fn a_power_limit_is_named_as_the_cause() {
 
 /// Each code with which a driver refuses PTX is told apart; copies need no kernels, and are measured.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn kernels_that_the_driver_does_not_compile_are_a_finding() {
     let codes = [
         (209, "have no form for this GPU"),
@@ -59,6 +62,7 @@ fn kernels_that_the_driver_does_not_compile_are_a_finding() {
 
 /// What hangs in one family ends that family; the others are measured.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_hang_ends_one_family() {
     let arguments = ["--quick", "--only", "hbm,host", "--format", "json", "--timeout", "20"];
     let output = bench(Card::Ampere.driver(), &arguments, &[("EMULATED_FAIL", "cuMemHostAlloc:hang")]);
@@ -71,6 +75,7 @@ fn a_hang_ends_one_family() {
 
 /// A kernel that faults in the middle ends its family with what was measured before; the next family has a context of its own.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_fault_in_the_middle_ends_one_family() {
     let (code, report) = report(Card::Ampere.with_nvml(), &["--quick", "--only", "hbm,host"], &[("EMULATED_FAIL", "cuGraphLaunch:719@30")]);
     assert_eq!(code, 1, "{report:#}");
@@ -81,6 +86,7 @@ fn a_fault_in_the_middle_ends_one_family() {
 
 /// A GPU that NVML calls lost is one finding, and families after it do not wait for their deadlines.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_lost_gpu_is_one_finding() {
     let told = [("EMULATED_FAIL", "cuGraphLaunch:719@30"), ("EMULATED_LOST", "1")];
     let (code, report) = report(Card::Ampere.with_nvml(), &["--quick", "--only", "hbm,host,int4"], &told);
@@ -92,6 +98,7 @@ fn a_lost_gpu_is_one_finding() {
 
 /// Memory that others hold makes measurements smaller. That is said, and is no failure unless one asks for it.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn memory_that_others_hold_makes_measurements_smaller() {
     let told = [("EMULATED_HELD_MIB", "72"), ("EMULATED_FREE_MIB", "96")];
     let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "hbm,int4"], &told);
@@ -103,6 +110,7 @@ fn memory_that_others_hold_makes_measurements_smaller() {
 
 /// Memory that cannot be had is no fault of the GPU: the family is skipped, with the reason.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn memory_that_is_not_there_is_a_reason_to_skip() {
     let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "host"], &[("EMULATED_FAIL", "cuMemHostAlloc:2")]);
     assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
@@ -112,6 +120,7 @@ fn memory_that_is_not_there_is_a_reason_to_skip() {
 
 /// A card in a slot with too few lanes copies slowly for that reason.
 #[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn too_few_lanes_are_reported_with_the_link() {
     let (_, report) = report(Card::Ampere.with_nvml(), &["--quick", "--only", "host"], &[("EMULATED_LANES", "4")]);
     let link = list(&report, "host_links").into_iter().next().unwrap();
