@@ -11,6 +11,10 @@ use crate::measurement::{Launch, Report};
 const SIZE: usize = 256 << 20;
 /// Copies in each direction that are timed.
 const COPIES: usize = 7;
+/// How often they are timed again when the times vary: host memory is shared with whatever else the machine does.
+const ROUNDS: usize = 3;
+/// The slowest copy over the fastest from which times vary. An idle H100's stay within 1.02.
+const STEADY: f64 = 1.1;
 
 /// Measures each direction, and both at once.
 pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
@@ -35,8 +39,18 @@ pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
         copy()?;
         gpu.wait()?;
         let mut conditions = None;
-        let times = (0..COPIES).map(|_| gpu.seconds(copy, || conditions = Some(bench.conditions())));
-        let time = spread(times.collect::<Result<_, _>>()?);
+        let mut round = || {
+            let times = (0..COPIES).map(|_| gpu.seconds(copy, || conditions = Some(bench.conditions())));
+            Ok::<_, Error>(spread(times.collect::<Result<_, _>>()?))
+        };
+        let mut time = round()?;
+        for _ in 1..ROUNDS {
+            if time.slowest <= STEADY * time.fastest {
+                break;
+            }
+            let again = round()?;
+            time = if again.median < time.median { again } else { time };
+        }
         Ok(Timing { time, conditions: conditions.unwrap_or_default() })
     };
 
