@@ -8,9 +8,10 @@ mod library;
 #[path = "common/program.rs"]
 mod program;
 
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use program::Outcome;
 use serde_json::Value;
@@ -103,25 +104,31 @@ fn cards_that_go_together_are_picked() {
 #[test]
 fn a_watched_table_stands_still() {
     let root = machine(&[0, 0]);
-    // A terminal that is looked at for some pictures; Python has one in its library.
-    let script = "import os, pty, select, sys, time
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], [sys.argv[1], 'gpus', '--watch', '1'])
-end, seen = time.time() + 30, b''
-while time.time() < end and seen.count(b'\\x1b[J') < 3:
-    if select.select([terminal], [], [], 0.5)[0]:
-        seen += os.read(terminal, 65536)
-os.kill(pid, 9)
-os.waitpid(pid, 0)
-sys.stdout.buffer.write(seen)
-";
-    let mut command = Command::new("python3");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_gpudoctor")]).stdin(Stdio::null());
+    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpudoctor"));
+    command.args(["gpus", "--watch", "1"]).stdin(Stdio::null()).stdout(Stdio::from(terminal.slave)).stderr(Stdio::null());
     command.env("GPUDOCTOR_ROOT", root.path()).env("LD_LIBRARY_PATH", library::folder()).env("FAKE_DRIVER", "gpus=2").env("NO_COLOR", "1");
-    let output = command.output().expect("python3 runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let seen = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
+    let mut child = command.spawn().expect("the program starts");
+    // The terminal ends when the program, its last holder, does.
+    drop(command);
+    let (say, hear) = std::sync::mpsc::channel();
+    let mut screen = std::fs::File::from(terminal.master);
+    std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count) = screen.read(&mut bytes) {
+            if count == 0 || say.send(bytes[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let (mut seen, end) = (Vec::new(), Instant::now() + Duration::from_secs(30));
+    while String::from_utf8_lossy(&seen).matches("\u{1b}[J").count() < 3 {
+        let Ok(more) = hear.recv_timeout(end.saturating_duration_since(Instant::now())) else { break };
+        seen.extend(more);
+    }
+    child.kill().expect("it still runs");
+    child.wait().expect("it ends");
+    let seen = String::from_utf8_lossy(&seen).replace("\r\n", "\n");
     let pictures: Vec<&str> = seen.split_inclusive("\u{1b}[J").collect();
     assert!(pictures.len() >= 3, "{seen:?}");
     assert!(!seen.contains("\u{1b}[2J") && !seen.contains("\u{1b}[H"), "{seen:?}");
