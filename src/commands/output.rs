@@ -37,7 +37,7 @@ pub fn print(report: &str) -> Result<(), Error> {
 /// Prints a report over the last one, of `above` lines, where stdout is a terminal; else below it. Returns its lines.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn redraw(report: &str, above: usize) -> Result<usize, Error> {
     let mut stdout = io::stdout().lock();
     // Moving the cursor is no colour, and stays where colours are taken out.
