@@ -64,4 +64,5 @@ new two && add two torch==2.11.0
 pip --python "$dir/two/bin/python" install -q --no-cache-dir --ignore-installed --no-deps torch==2.7.1
 # A torch of the user's own before that of the environment.
 new user --system-site-packages && add user torch==2.11.0
-uv pip install -q --no-deps --target "$dir/home/.local/lib/python3.12/site-packages" torch==2.7.1
+version=$("$dir/user/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+uv pip install -q --no-deps --target "$dir/home/.local/lib/python$version/site-packages" torch==2.7.1
