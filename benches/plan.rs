@@ -5,13 +5,12 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark starts the program and prints what it measured")]
 
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+mod commands;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use std::process::ExitCode;
+use std::time::Duration;
 
-/// What a plan may take, the best of [`RUNS`].
+/// What a plan may take, the best of its runs.
 const TIME_LIMIT: Duration = Duration::from_millis(15);
 
 /// What a plan may hold in memory at its fullest, in units of 10^6 bytes.
@@ -19,9 +18,6 @@ const MEMORY_LIMIT_MB: f64 = 30.0;
 
 /// How much longer a plan may take on a machine that also does other work.
 const BUSY_MACHINE: u32 = 2;
-
-/// Runs of each command: the fastest is the one that nothing else disturbed.
-const RUNS: usize = 60;
 
 /// Plans from the smallest search to the largest. None needs the network.
 const COMMANDS: [&str; 4] = [
@@ -32,39 +28,6 @@ const COMMANDS: [&str; 4] = [
 ];
 
 fn main() -> ExitCode {
-    let check = std::env::args().any(|argument| argument == "--check");
-    let limit = if check { TIME_LIMIT * BUSY_MACHINE } else { TIME_LIMIT };
-    let program = Path::new(env!("CARGO_BIN_EXE_gpudoctor"));
-    let mut held = true;
-    println!("{:>8}  {:>8}  command ({RUNS} runs each, limit {limit:?})", "best", "median");
-    for command in COMMANDS {
-        let mut times = Vec::with_capacity(RUNS);
-        for _ in 0..RUNS {
-            let begun = Instant::now();
-            let status = Command::new(program).args(command.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            times.push(begun.elapsed());
-            // Exit code 1 is a plan that does not fit, which is an answer; anything above is not.
-            if !status.is_ok_and(|status| status.code().is_some_and(|code| code <= 1)) {
-                println!("gpudoctor {command} ended with an error");
-                return ExitCode::FAILURE;
-            }
-        }
-        times.sort_unstable();
-        let (best, median) = (times[0], times[RUNS / 2]);
-        held &= best <= limit;
-        println!("{:>5.1} ms  {:>5.1} ms  gpudoctor {command}", milliseconds(best), milliseconds(median));
-    }
-    // Linux counts in KiB, and over every command that ended: the fullest of them all.
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
-        println!("the system did not tell how much memory the commands held");
-        return ExitCode::FAILURE;
-    };
-    let megabytes = usage.max_rss() as f64 * 1024.0 / 1e6;
-    held &= megabytes <= MEMORY_LIMIT_MB;
-    println!("{megabytes:.1} MB of memory at the fullest, limit {MEMORY_LIMIT_MB} MB");
-    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+    let limit = if commands::on_a_busy_machine() { TIME_LIMIT * BUSY_MACHINE } else { TIME_LIMIT };
+    commands::held_to(&COMMANDS, |_| (), limit, MEMORY_LIMIT_MB)
 }

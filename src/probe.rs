@@ -32,6 +32,7 @@ mod variables;
 
 pub use capture::{Python, Request, capture};
 pub use child::WORD;
+pub(crate) use child::{finish, lines_of};
 pub use identifiers::identifiers;
 
 use std::path::{Path, PathBuf};

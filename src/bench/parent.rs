@@ -2,16 +2,16 @@
 
 #![expect(clippy::disallowed_methods, reason = "measuring processes are started here")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::measurement::Report;
+use crate::probe;
 
 /// Most that is read of what one child prints, in bytes.
 const MOST: u64 = 64 << 20;
@@ -42,7 +42,7 @@ impl Process {
         let mut command = Command::new("/proc/self/exe");
         command.arg0("gpudoctor").arg(super::WORD).args(words);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn()?;
-        let lines = child.stdout.take().map_or_else(|| channel().1, lines);
+        let lines = child.stdout.take().map_or_else(|| channel().1, |output| probe::lines_of(output, MOST));
         Ok(Self { child, lines, at: String::new() })
     }
 
@@ -88,32 +88,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let end = Instant::now() + GRACE;
         drop(self.child.stdin.take());
-        while Instant::now() < end {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        // One that is stuck inside the kernel is never gone; it is not waited for.
-        let _ = self.child.try_wait();
+        probe::finish(&mut self.child, false, GRACE);
     }
-}
-
-/// The lines of `output`, read by a thread that nobody waits for.
-fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output.take(MOST)).lines() {
-            let Ok(line) = line else { break };
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
 }

@@ -42,7 +42,7 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
     let end = Instant::now() + deadline;
     let (mut last, mut lanes, mut complete) = (None, BTreeMap::new(), false);
     let mut timed_out = false;
-    if let Some(lines) = child.stdout.take().map(lines_of) {
+    if let Some(lines) = child.stdout.take().map(|output| lines_of(output, MOST)) {
         loop {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => match line.split_at_checked(1) {
@@ -64,11 +64,11 @@ pub(super) fn run<T: DeserializeOwned>(arguments: &[String], deadline: Duration,
         }
     }
     if complete {
-        finish(child, true);
+        finish(&mut child, true, GRACE);
         return last.map_or_else(|| Reading::unreadable("the probe printed nothing"), |section| read(&section));
     }
     let complaint = child.stderr.take().filter(|_| !timed_out).and_then(complaint);
-    let status = finish(child, timed_out);
+    let status = finish(&mut child, timed_out, GRACE);
     let at = lanes.into_values().collect::<Vec<_>>().join("`, `");
     let ending = Ending::new(timed_out.then_some(deadline), status, complaint, &at);
     match last {
@@ -146,11 +146,11 @@ fn start(arguments: &[String]) -> std::io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()
 }
 
-/// The lines of `output`, read by a thread that nobody waits for.
-fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
+/// The lines of the first `most` bytes of `output`, read by a thread that nobody waits for.
+pub(crate) fn lines_of(output: impl Read + Send + 'static, most: u64) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
-        for line in BufReader::new(output.take(MOST)).lines() {
+        for line in BufReader::new(output.take(most)).lines() {
             let Ok(line) = line else { break };
             if sender.send(line).is_err() {
                 break;
@@ -162,7 +162,7 @@ fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
 
 /// The last line that a dead child wrote to stderr: the loader names there what it did not find.
 fn complaint(output: impl Read + Send + 'static) -> Option<String> {
-    let lines = lines_of(output.take(1 << 16));
+    let lines = lines_of(output, 1 << 16);
     let end = Instant::now() + GRACE;
     let mut last = None;
     while let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -173,8 +173,9 @@ fn complaint(output: impl Read + Send + 'static) -> Option<String> {
     last
 }
 
-/// Waits for a child that is ending, or kills it with all its own children.
-fn finish(mut child: Child, kill: bool) -> Option<ExitStatus> {
+/// Waits for a child that is ending, or kills it with all its own children: at once, or when `grace` is over. One that is stuck
+/// inside the kernel is never gone; it is not waited for.
+pub(crate) fn finish(child: &mut Child, kill: bool, grace: Duration) -> Option<ExitStatus> {
     let kill_group = |child: &Child| {
         if let Ok(pid) = i32::try_from(child.id()) {
             // It may be gone already.
@@ -182,16 +183,16 @@ fn finish(mut child: Child, kill: bool) -> Option<ExitStatus> {
         }
     };
     if kill {
-        kill_group(&child);
+        kill_group(child);
     }
-    let end = Instant::now() + GRACE;
+    let end = Instant::now() + grace;
     let mut pause = Duration::from_micros(200);
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Some(status),
             Err(_) => return None,
             Ok(None) if Instant::now() >= end => {
-                kill_group(&child);
+                kill_group(child);
                 return child.try_wait().ok().flatten();
             }
             Ok(None) => {}

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
 use crate::measurement::{Conditions, Launch};
-use crate::report::json::finding::{Evidence, Fix};
+use crate::report::json::finding::Finding;
 
 /// The contract's name and version.
 pub const SCHEMA: &str = "gpudoctor.bench/1";
@@ -139,36 +139,11 @@ pub struct PeerReport {
     pub direct: bool,
 }
 
-/// One thing that is wrong.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Finding {
-    /// Kebab-case id; `gpudoctor explain ID` has its page.
-    pub id: String,
-    /// `info`, `warning` or `error`.
-    pub severity: &'static str,
-    /// `gpu:N`.
-    pub subject: String,
-    /// The fact, then the requirement.
-    pub message: String,
-    /// What was read.
-    pub evidence: Vec<Evidence>,
-    /// What to do, best first.
-    pub fixes: Vec<Fix>,
-}
-
 /// The JSON of a bench. Ends with a line break.
 ///
 /// # Errors
 /// When the report has no JSON form.
 pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, driver: Option<&str>, exit_code: u8) -> Result<String, serde_json::Error> {
-    let findings = gpus.iter().flat_map(|gpu| &gpu.findings).map(|finding| Finding {
-        id: finding.id.clone(),
-        severity: finding.severity.name(),
-        subject: finding.subject.clone(),
-        message: finding.message.clone(),
-        evidence: finding.evidence.iter().map(Evidence::from).collect(),
-        fixes: finding.fixes.iter().map(Fix::from).collect(),
-    });
     let report = BenchReport {
         schema: SCHEMA,
         exit_code,
@@ -177,7 +152,7 @@ pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, driver: Option<&str>
         gpus: gpus.iter().map(gpu).collect(),
         host_links: gpus.iter().flat_map(|gpu| gpu.results.iter().filter(is_link).map(|result| link(gpu, result))).collect(),
         peers: gpus.iter().flat_map(peers).collect(),
-        findings: findings.collect(),
+        findings: gpus.iter().flat_map(|gpu| &gpu.findings).map(Finding::from).collect(),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }

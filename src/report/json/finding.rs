@@ -1,4 +1,4 @@
-//! The parts of a finding that every report has.
+//! A finding, and the parts of it that every report has.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -31,6 +31,23 @@ pub struct Fix {
     pub verify: Option<String>,
 }
 
+/// One thing that is wrong, or worth knowing.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Finding {
+    /// Kebab-case id; `gpudoctor explain ID` has its page.
+    pub id: String,
+    /// `info`, `warning` or `error`.
+    pub severity: &'static str,
+    /// What it is about.
+    pub subject: String,
+    /// The fact, then the requirement.
+    pub message: String,
+    /// What was read.
+    pub evidence: Vec<Evidence>,
+    /// What to do, best first.
+    pub fixes: Vec<Fix>,
+}
+
 impl From<&finding::Evidence> for Evidence {
     fn from(evidence: &finding::Evidence) -> Self {
         Self { fact: evidence.fact.clone(), value: evidence.value.clone(), source: evidence.source.clone() }
@@ -44,5 +61,18 @@ impl From<&finding::Fix> for Fix {
             Risk::Risky => "risky",
         };
         Self { text: fix.text.clone(), command: fix.command.clone(), risk, needs: fix.needs.clone(), verify: fix.verify.clone() }
+    }
+}
+
+impl From<&finding::Finding> for Finding {
+    fn from(finding: &finding::Finding) -> Self {
+        Self {
+            id: finding.id.clone(),
+            severity: finding.severity.name(),
+            subject: finding.subject.clone(),
+            message: finding.message.clone(),
+            evidence: finding.evidence.iter().map(Evidence::from).collect(),
+            fixes: finding.fixes.iter().map(Fix::from).collect(),
+        }
     }
 }

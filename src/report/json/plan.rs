@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::plan::outcome;
 use crate::report::View;
-use crate::report::json::finding::{Evidence, Fix};
+use crate::report::json::finding::Finding;
 
 mod from;
 
@@ -238,23 +238,6 @@ pub struct Decision {
     pub value: String,
     /// Why.
     pub why: String,
-}
-
-/// One thing that is wrong, or worth knowing.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Finding {
-    /// Kebab-case id; `gpudoctor explain ID` has its page.
-    pub id: String,
-    /// `info`, `warning` or `error`.
-    pub severity: &'static str,
-    /// What it is about.
-    pub subject: String,
-    /// The fact, then the requirement.
-    pub message: String,
-    /// What was read.
-    pub evidence: Vec<Evidence>,
-    /// What to do, best first.
-    pub fixes: Vec<Fix>,
 }
 
 /// Another launch.

@@ -4,11 +4,10 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Alternative, Budget, Decision, Decode, Device, Engine, Evidence, Finding, Fix, Input, Interpretation, KvCache, Launch, Model,
-    Performance, PlanReport, Reason, Rejected, SCHEMA, Term, Validation,
+    Alternative, Budget, Decision, Decode, Device, Engine, Finding, Input, Interpretation, KvCache, Launch, Model, Performance, PlanReport,
+    Reason, Rejected, SCHEMA, Term, Validation,
 };
 use crate::engine::arguments::Arguments;
-use crate::finding;
 use crate::model::spec::{ModelSpec, Origin};
 use crate::plan::{budget, outcome};
 use crate::report::command;
@@ -176,19 +175,6 @@ impl From<&outcome::Decode> for Decode {
 impl From<&outcome::Decision> for Decision {
     fn from(decision: &outcome::Decision) -> Self {
         Self { flag: decision.flag.clone(), value: decision.value.clone(), why: decision.why.clone() }
-    }
-}
-
-impl From<&finding::Finding> for Finding {
-    fn from(finding: &finding::Finding) -> Self {
-        Self {
-            id: finding.id.clone(),
-            severity: finding.severity.name(),
-            subject: finding.subject.clone(),
-            message: finding.message.clone(),
-            evidence: finding.evidence.iter().map(Evidence::from).collect(),
-            fixes: finding.fixes.iter().map(Fix::from).collect(),
-        }
     }
 }
 
