@@ -11,7 +11,7 @@ use super::driver::{Driver, Error, Gpu};
 use super::modules::{Kernels, Source};
 use super::nvml::Nvml;
 use super::workbench::Workbench;
-use super::{attention, hbm, host, int4, peer};
+use super::{attention, hbm, host, int4, nccl, peer};
 use crate::measurement::{Family, Report, Stop};
 use crate::units::Bytes;
 
@@ -23,6 +23,12 @@ pub fn run(words: &[OsString]) -> bool {
     let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     let done = match words.as_slice() {
         ["devices"] => devices().map_err(|error| error.stop()),
+        [nccl::WORD, rank, ranks, ordinal, path, rest @ ..] => match (rank.parse(), ranks.parse(), ordinal.parse()) {
+            (Ok(rank), Ok(ranks), Ok(ordinal)) => {
+                nccl::rank(rank, ranks, ordinal, path, rest.contains(&"quick"), &say).map_err(|error| error.stop())
+            }
+            _ => return false,
+        },
         [ordinal, family, rest @ ..] => match (ordinal.parse(), Family::named(family)) {
             (Ok(ordinal), Some(family)) => measure(ordinal, family, rest.contains(&"quick")),
             _ => return false,
@@ -79,7 +85,7 @@ fn one(driver: &Driver, gpu: &Gpu, nvml: Option<&Nvml>, family: Family, quick: b
         (Family::Peer, _) => peer::measure(&bench, driver)?,
         (Family::Int4, Some(kernels)) => int4::measure(&bench, &kernels)?,
         (Family::Attention, Some(kernels)) => attention::measure(&bench, &kernels)?,
-        (Family::Int4 | Family::Attention, None) => {}
+        (Family::Nccl | Family::Int4 | Family::Attention, _) => {}
     }
     read_rate(&bench, "reading memory again", Report::ReadAgain)
 }

@@ -7,7 +7,10 @@ use crate::catalog::Catalog;
 use crate::cli::{BenchCommand, BenchFormat};
 use crate::commands::{benched, output};
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
+use crate::measurement::collective::Library;
+use crate::measurement::judge::collective::CollectiveJudged;
 use crate::measurement::{Device, Family, judge};
+use crate::probe;
 use crate::report::{self, json};
 
 /// How long a driver may take to start; creating contexts on a machine with many GPUs takes long.
@@ -24,23 +27,42 @@ pub fn run(command: &BenchCommand) -> Result<u8, Error> {
     let Some(devices) = chosen(command, &found)? else { return Ok(none(&found)) };
     let catalog = Catalog::builtin();
     let judged: Vec<_> = devices.iter().map(|device| judge::judge(bench::measure(device, &request, output::progress), &catalog)).collect();
-    let failed = judged.iter().filter_map(judge::GpuJudged::worst).any(|worst| worst >= command.fail_on.severity());
+    let together = together(command, &devices, &request, &catalog)?;
+    let findings = judged.iter().flat_map(|gpu| &gpu.findings).chain(together.iter().flat_map(|together| &together.findings));
+    let failed = findings.map(|finding| finding.severity).any(|severity| severity >= command.fail_on.severity());
     if let Some(stop) = &found.stop {
         let count = found.devices.len();
         output::failure(&Error::input(format!("the driver named {count} devices and then no more: {}", stop.reason())));
     }
     let code = if failed || found.stop.is_some() { EXIT_FINDINGS } else { EXIT_GOOD };
-    let machine = json::bench::render(&judged, found.cuda, found.version.as_deref(), code)
+    let machine = json::bench::render(&judged, together.as_ref(), found.cuda, found.version.as_deref(), code)
         .map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
     if let Some(path) = &command.output {
         benched::write(path, &machine).map_err(|error| Error::input(format!("the report cannot be written: {error}")))?;
     }
     benched::keep(&machine, &request.families);
     output::print(&match command.format {
-        BenchFormat::Text => report::bench::render(&judged, output::width()),
+        BenchFormat::Text => report::bench::render(&judged, together.as_ref(), output::width()),
         BenchFormat::Json => machine,
     })?;
     Ok(code)
+}
+
+/// What NCCL does on all devices together, where it is asked for.
+fn together(command: &BenchCommand, devices: &[Device], request: &Request, catalog: &Catalog) -> Result<Option<CollectiveJudged>, Error> {
+    if !request.families.contains(&Family::Nccl) {
+        return Ok(None);
+    }
+    if let Some(python) = &command.python {
+        probe::is_environment(python).map_err(|error| Error::hinted(&error))?;
+    }
+    // One GPU reduces nothing, whatever its library.
+    let library = if devices.len() < 2 {
+        Ok(Library::default())
+    } else {
+        probe::nccl(command.python.as_deref(), catalog.libraries()).map_err(|error| error.to_string())
+    };
+    Ok(Some(judge::collective::judge(bench::all_reduce(devices, library, request, output::progress), devices, catalog)))
 }
 
 /// What is asked for, in the order in which it is measured.

@@ -1,9 +1,12 @@
 //! `gpudoctor.bench/1`: what `bench --format json` prints. Fields may be added; none is renamed or removed under `/1`.
 
+mod collective;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::measurement::judge::collective::CollectiveJudged;
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
 use crate::measurement::{Conditions, Launch};
 use crate::report::json::finding::Finding;
@@ -28,6 +31,8 @@ pub struct BenchReport {
     pub host_links: Vec<HostLink>,
     /// Copies between GPUs.
     pub peers: Vec<PeerReport>,
+    /// All-reduces over all GPUs together by NCCL; `null` where they were not asked for.
+    pub nccl: Option<collective::NcclReport>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -120,6 +125,8 @@ pub struct HostLink {
     pub pcie_lanes: Option<u32>,
     /// `pass`, `slow` or `wrong`.
     pub verdict: &'static str,
+    /// What to know of the figure, or what is wrong with it.
+    pub reason: Option<String>,
 }
 
 /// Copies from one GPU to another.
@@ -137,13 +144,28 @@ pub struct PeerReport {
     pub verified: bool,
     /// Whether the GPUs reach each other's memory; else copies go through the host.
     pub direct: bool,
+    /// 10^9 bytes a second that a kernel loads from the other GPU's memory; `null` where it cannot, or data was damaged.
+    pub load_gb_per_s: Option<f64>,
+    /// The least rate of copies that is good.
+    pub floor_gb_per_s: Option<f64>,
+    /// `pass`, `slow` or `wrong`.
+    pub verdict: &'static str,
+    /// What to know of the figure.
+    pub reason: Option<String>,
 }
 
 /// The JSON of a bench. Ends with a line break.
 ///
 /// # Errors
 /// When the report has no JSON form.
-pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, driver: Option<&str>, exit_code: u8) -> Result<String, serde_json::Error> {
+pub fn render(
+    gpus: &[GpuJudged],
+    together: Option<&CollectiveJudged>,
+    driver_cuda: Option<u32>,
+    driver: Option<&str>,
+    exit_code: u8,
+) -> Result<String, serde_json::Error> {
+    let shared = together.into_iter().flat_map(|together| &together.findings);
     let report = BenchReport {
         schema: SCHEMA,
         exit_code,
@@ -152,7 +174,8 @@ pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, driver: Option<&str>
         gpus: gpus.iter().map(gpu).collect(),
         host_links: gpus.iter().flat_map(|gpu| gpu.results.iter().filter(is_link).map(|result| link(gpu, result))).collect(),
         peers: gpus.iter().flat_map(peers).collect(),
-        findings: gpus.iter().flat_map(|gpu| &gpu.findings).map(Finding::from).collect(),
+        nccl: together.map(collective::report),
+        findings: gpus.iter().flat_map(|gpu| &gpu.findings).chain(shared).map(Finding::from).collect(),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }
@@ -250,17 +273,22 @@ fn link(gpu: &GpuJudged, result: &Judged) -> HostLink {
         pcie_generation: sample.conditions.pcie.map(|(generation, _)| generation),
         pcie_lanes: sample.conditions.pcie.map(|(_, lanes)| lanes),
         verdict: result.verdict.name(),
+        reason: sample.fault.clone().or_else(|| sample.note.clone()),
     }
 }
 
 fn peers(gpu: &GpuJudged) -> impl Iterator<Item = PeerReport> {
-    gpu.peers().map(|peer| PeerReport {
-        from: peer.from,
-        to: peer.to,
-        gb_per_s: peer.verified.then(|| gb(peer.bytes.0 as f64 / peer.time.median)),
-        latency_us: peer.latency * 1e6,
-        verified: peer.verified,
-        direct: peer.direct,
+    gpu.peers.iter().map(|link| PeerReport {
+        from: link.peer.from,
+        to: link.peer.to,
+        gb_per_s: link.rate.map(gb),
+        latency_us: link.peer.latency * 1e6,
+        verified: link.peer.verified,
+        direct: link.peer.direct,
+        load_gb_per_s: link.load_rate.map(gb),
+        floor_gb_per_s: link.floor.map(gb),
+        verdict: link.verdict.name(),
+        reason: link.note.clone(),
     })
 }
 
