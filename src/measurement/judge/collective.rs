@@ -139,9 +139,12 @@ fn finding(measured: &Collective, outcome: Outcome, floor: Option<f64>, catalog:
         (None, Outcome::Ended(Verdict::Slow)) if staged => message.push_str("; it goes through the host"),
         (None, _) => {}
     }
+    // Whoever switched peer access off knows that it costs something.
+    let asked_for = outcome == Outcome::Ended(Verdict::Slow) && first.without_p2p;
+    let severity = if asked_for { Severity::Warning } else { Severity::Error };
     Some(Finding {
         id: id.to_owned(),
-        severity: Severity::Error,
+        severity,
         subject: "host".to_owned(),
         message,
         evidence: evidence(measured, first),
