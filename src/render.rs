@@ -4,7 +4,6 @@
 //! templates only print it. [`validate`] reads every file back and compares it with what was meant, and
 //! only a [`validate::Validated`] set of files can be written.
 
-pub mod bar;
 pub mod options;
 pub mod quote;
 pub mod templates;

@@ -6,7 +6,7 @@ use crate::engine::launch::{Launch, Offload};
 use crate::plan::budget::{Budget, TermName};
 use crate::plan::outcome::Plan;
 use crate::render::RenderError;
-use crate::render::bar::{Glyphs, bar, percent};
+use crate::picture::bar::{Glyphs, bar, percent};
 use crate::render::quote;
 use crate::render::vllm::arguments::ArgumentLine;
 use crate::render::vllm::environment::VariableLine;

@@ -2,7 +2,7 @@
 
 use crate::plan::budget::{Budget, KvCache, Term, TermName};
 use crate::plan::outcome::Plan;
-use crate::render::bar::{Glyphs, bar, percent};
+use crate::picture::bar::{Glyphs, bar, percent};
 use crate::report::layout::{count, gib, pad, size, wrap};
 use crate::report::style;
 use crate::units::Bytes;
