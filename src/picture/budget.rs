@@ -6,6 +6,9 @@ use super::pen::Drawing;
 use crate::plan::budget::{Budget, TermName};
 use crate::units::Bytes;
 
+/// The colour of what no term names.
+const REST: usize = 7;
+
 /// A part of the memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
@@ -63,7 +66,11 @@ pub fn draw(budget: &Budget, limit: Bytes, title: &str) -> Option<Drawing> {
     let row = |part: &Part, pieces: Vec<Piece>| Row { label: part.name.to_owned(), pieces, figure: figure(part), ..Row::default() };
     let whole = whole(budget, limit);
     let state = if whole.share > 1.0 { State::Slow } else { State::Good };
-    let all = Row { state, ..row(&whole, parts.iter().enumerate().map(piece).collect()) };
+    let mut pieces: Vec<Piece> = parts.iter().enumerate().map(piece).collect();
+    // What no term names: rounding to blocks and pages.
+    let named = pieces.last().map_or(0.0, |last| last.start + last.size);
+    pieces.push(Piece { start: named, size: whole.size.0 as f64 - named, tone: REST });
+    let all = Row { state, ..row(&whole, pieces) };
     let each = parts.iter().enumerate().map(|(tone, part)| row(part, vec![piece((tone, part))]));
     let ceiling = ceiling(budget, limit);
     chart::draw(&Chart {

@@ -11,6 +11,8 @@ const BARS: (f64, f64) = (340.0, 690.0);
 /// The height of a row, and of a bar in it.
 const ROW: f64 = 20.0;
 const BAR: f64 = 13.0;
+/// How far rows are set in under the name of their group.
+const INDENT: f64 = 14.0;
 /// Letters that fit before a bar, and behind it.
 const LABEL: usize = 50;
 const FIGURE: usize = 34;
@@ -106,7 +108,8 @@ pub fn draw(chart: &Chart) -> Option<Drawing> {
         }
         for row in &group.rows {
             let y = drawing.grow(ROW);
-            drawing.add(drawn(row, y, at));
+            let indented = if group.name.is_empty() { 0.0 } else { INDENT };
+            drawing.add(drawn(row, MARGIN + indented, y, at));
         }
     }
     for (number, (value, _)) in chart.lines.iter().enumerate() {
@@ -116,10 +119,11 @@ pub fn draw(chart: &Chart) -> Option<Drawing> {
     Some(drawing)
 }
 
-fn drawn(row: &Row, y: f64, at: impl Fn(f64) -> f64) -> Group {
+/// A row whose name starts at `x`, below `y`.
+fn drawn(row: &Row, x: f64, y: f64, at: impl Fn(f64) -> f64) -> Group {
     let top = y + (ROW - BAR) / 2.0;
     let mut group = Group::new().add(tip(&format!("{}: {}", row.label, row.figure)));
-    group = group.add(words(MARGIN + 8.0, y + 14.0, "", &clipped(&row.label, LABEL)));
+    group = group.add(words(x, y + 14.0, "", &clipped(&row.label, LABEL)));
     if row.state != State::Wrong {
         for piece in row.pieces.iter().filter(|piece| piece.size > 0.0) {
             let (left, right) = (at(piece.start), at(piece.start + piece.size));

@@ -52,7 +52,8 @@ impl Drawing {
         let mut drawing = Self::new(title, &lines.join(" "));
         for line in lines {
             let y = drawing.grow(LINE);
-            drawing.add(words(MARGIN, y + 13.0, "", line).set("xml:space", "preserve"));
+            let indented = columns(line) - columns(line.trim_start());
+            drawing.add(words(MARGIN + indented, y + 13.0, "", line.trim()));
         }
         drawing.grow(8.0);
         drawing
