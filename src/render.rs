@@ -36,15 +36,8 @@ pub enum ArtifactKind {
 
 impl ArtifactKind {
     /// All kinds, in the order they are listed.
-    pub const ALL: [Self; 7] = [
-        Self::EngineConfig,
-        Self::Environment,
-        Self::Dockerfile,
-        Self::Compose,
-        Self::Kubernetes,
-        Self::Explanation,
-        Self::Picture,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::EngineConfig, Self::Environment, Self::Dockerfile, Self::Compose, Self::Kubernetes, Self::Explanation, Self::Picture];
 
     /// The name of the file.
     pub const fn file_name(self) -> &'static str {

@@ -15,9 +15,9 @@ use crate::error::Error;
 use crate::measurement::Family;
 use crate::plan::outcome::Devices;
 use crate::plan::rates::{PackedSample, Rates};
+use crate::report::json;
 use crate::report::json::bench::SCHEMA;
 use crate::report::json::bench::read::Saved;
-use crate::report::json;
 use crate::units::{Bytes, BytesPerSecond, Milliseconds};
 
 /// The file in the cache directory.

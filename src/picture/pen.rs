@@ -133,7 +133,20 @@ pub(super) fn mark((x, y): (f64, f64), kind: usize, filled: bool) -> element::Pa
         2 => &[(-R, 4.0), (0.0, -R), (R, 4.0)],
         3 => &[(-R, -4.0), (R, -4.0), (0.0, R)],
         4 => &[(-R, 0.0), (-2.5, -4.3), (2.5, -4.3), (R, 0.0), (2.5, 4.3), (-2.5, 4.3)],
-        _ => &[(-1.5, -R), (1.5, -R), (1.5, -1.5), (R, -1.5), (R, 1.5), (1.5, 1.5), (1.5, R), (-1.5, R), (-1.5, 1.5), (-R, 1.5), (-R, -1.5), (-1.5, -1.5)],
+        _ => &[
+            (-1.5, -R),
+            (1.5, -R),
+            (1.5, -1.5),
+            (R, -1.5),
+            (R, 1.5),
+            (1.5, 1.5),
+            (1.5, R),
+            (-1.5, R),
+            (-1.5, 1.5),
+            (-R, 1.5),
+            (-R, -1.5),
+            (-1.5, -1.5),
+        ],
     };
     let places: Vec<String> = corners.iter().map(|(dx, dy)| format!("{} {}", number(x + dx), number(y + dy))).collect();
     let path = element::Path::new().set("d", format!("M{}Z", places.join("L")));
@@ -166,7 +179,17 @@ fn number(value: f64) -> f64 {
 /// Text as XML can hold it: control characters, which it cannot, are replaced.
 fn legible(text: &str) -> String {
     let bad = |letter: char| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}');
-    text.chars().map(|letter| if letter.is_whitespace() { ' ' } else if bad(letter) { '\u{fffd}' } else { letter }).collect()
+    text.chars()
+        .map(|letter| {
+            if letter.is_whitespace() {
+                ' '
+            } else if bad(letter) {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect()
 }
 
 /// The columns that `text` takes in letters of the usual size, nearly.

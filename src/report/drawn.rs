@@ -2,6 +2,7 @@
 
 use super::bench::{facts, figure, last, notes, peer, shape, share};
 use super::layout::{counted, wrap};
+use crate::finding::Finding;
 use crate::measurement::Launch;
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
 use crate::picture::chart::{self, Chart, Piece, Row, Rows, State};
@@ -26,7 +27,9 @@ pub fn svg(gpus: &[GpuJudged]) -> String {
         }
     }
     let findings = gpus.iter().flat_map(|gpu| &gpu.findings);
-    let found = findings.flat_map(|finding| lines(&format!("{}[{}] {}", finding.severity.name(), finding.id, finding.message), "    "));
+    let about = |finding: &Finding| finding.subject.strip_prefix("gpu:").map(|index| format!("GPU {index}: ")).unwrap_or_default();
+    let sentence = |finding: &Finding| format!("{}[{}] {}{}", finding.severity.name(), finding.id, about(finding), finding.message);
+    let found = findings.flat_map(|finding| lines(&sentence(finding), "    "));
     drawings.push(Drawing::prose("Result", &found.chain([last(gpus)]).collect::<Vec<_>>()));
     pen::document("gpudoctor bench", &drawings)
 }
@@ -75,7 +78,7 @@ fn roofline(gpu: &GpuJudged) -> Roofline {
         notes.push("The arithmetic of this card is not known here: only the roof of its memory is drawn.".to_owned());
     }
     if wrong > 0 {
-        notes.push(format!("{} stand nowhere: the speed of a wrong result means nothing.", counted(wrong, "wrong result")));
+        notes.push(format!("Not drawn: {}, whose speed means nothing.", counted(wrong, "wrong result")));
     }
     let measurements: usize = series.iter().map(|series| series.points.len()).sum();
     Roofline {
@@ -161,4 +164,142 @@ fn row(result: &Judged) -> Row {
 
 const fn bar(rate: f64) -> Piece {
     Piece { start: 0.0, size: rate, tone: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::json::bench::read::read;
+    use crate::report::{github, html, junit};
+
+    /// Two cards: one that is known, and one with a hostile name that nobody knows, a slow and a wrong result, a damaged link.
+    fn two() -> Vec<GpuJudged> {
+        read(include_str!("drawn/bench.json")).unwrap().gpus
+    }
+
+    /// A report of one card with these results.
+    fn one(results: &str) -> Vec<GpuJudged> {
+        let gpu = format!(r#"{{"index": 0, "name": "a card", "memory_bytes": 1, "results": [{results}]}}"#);
+        read(&format!(r#"{{"schema": "gpudoctor.bench/1", "exit_code": 0, "gpus": [{gpu}]}}"#)).unwrap().gpus
+    }
+
+    /// The words and shapes of the pictures, as a file and in a page.
+    #[test]
+    fn pictures_are_these() {
+        snapbox::assert_data_eq!(svg(&two()), snapbox::file!["drawn/bench.svg"].raw());
+        snapbox::assert_data_eq!(html::bench(&two()).unwrap(), snapbox::file!["drawn/bench.html"].raw());
+    }
+
+    /// The file is XML without scripts or links, and nothing in it is named twice.
+    #[test]
+    fn the_file_is_sound() {
+        let text = svg(&two());
+        let read = roxmltree::Document::parse(&text).unwrap();
+        let mut ids: Vec<&str> = read.descendants().filter_map(|node| node.attribute("id")).collect();
+        assert_eq!(ids.len(), 2, "{ids:?}");
+        ids.dedup();
+        assert_eq!(ids.len(), 2);
+        for node in read.descendants().filter(roxmltree::Node::is_element) {
+            assert!(!["script", "a", "image", "use", "foreignObject", "b"].contains(&node.tag_name().name()), "{node:?}");
+            assert!(node.attributes().all(|attribute| !attribute.name().starts_with("on") && attribute.name() != "href"), "{node:?}");
+        }
+        assert!(!text.contains("url(") && !text.contains("@import"), "nothing is loaded");
+    }
+
+    /// Each picture of a page is XML, too, and its names are its own.
+    #[test]
+    fn pictures_of_a_page_have_names_of_their_own() {
+        let page = html::bench(&two()).unwrap();
+        let pictures: Vec<&str> = page.split("<svg").skip(1).filter_map(|rest| rest.split("</svg>").next()).collect();
+        assert_eq!(pictures.len(), 6);
+        let mut ids = Vec::new();
+        for picture in pictures {
+            let text = format!("<svg{picture}</svg>");
+            let read = roxmltree::Document::parse(&text).unwrap();
+            let own: Vec<String> = read.descendants().filter_map(|node| node.attribute("id")).map(str::to_owned).collect();
+            assert_eq!(read.root_element().attribute("aria-labelledby").unwrap(), own.join(" "));
+            ids.extend(own);
+        }
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!((ids.len(), count), (12, 12));
+        assert!(!page.contains("<b>") && !page.contains("<script") && !page.contains("http://\"") && page.contains("Card &lt;b&gt;"));
+    }
+
+    /// Where there is nothing to see, that is said and nothing is drawn.
+    #[test]
+    fn nothing_measured_is_no_picture() {
+        let gpus = one(r#"{"kernel": "hbm", "verdict": "skipped", "reason": "the process crashed"}"#);
+        assert!(pictures(&gpus[0]).is_empty());
+        let text = svg(&gpus);
+        assert!(text.contains("hbm: skipped: the process crashed") && text.contains("0 passed, 0 slow, 0 wrong, 1 skipped on 1 GPU"));
+        assert!(html::bench(&gpus).unwrap().contains("the process crashed"));
+    }
+
+    /// Bars are as long as their figures say, on a scale that ends at the longest.
+    #[test]
+    fn bars_are_as_long_as_their_rates() {
+        let gpus = one(r#"{"kernel": "hbm-read", "shape": "1 MiB", "gb_per_s": 100, "verdict": "pass"},
+               {"kernel": "hbm-write", "shape": "1 MiB", "gb_per_s": 50, "verdict": "pass"}"#);
+        let text = pictures(&gpus[0])[0].1.inline("a");
+        let read = roxmltree::Document::parse(&text).unwrap();
+        let bars = read.descendants().filter(|node| node.attribute("data-size").is_some());
+        let widths: Vec<&str> = bars.filter_map(|bar| bar.attribute("width")).collect();
+        assert_eq!(widths, ["340", "170"]);
+    }
+
+    /// A mark stands under the roof: as far from the left and the bottom as the logarithms of its figures say.
+    #[test]
+    fn marks_stand_where_their_figures_are() {
+        let kernel = |bytes: u64, rate: f64| {
+            format!(
+                r#"{{"kernel": "int4-bf16", "shape": "a", "bytes": {bytes}, "flops": 1000000000, "gb_per_s": {rate}, "percent_of_read": 100, "verdict": "pass"}}"#
+            )
+        };
+        let gpus = one(&[kernel(10_000_000, 1000.0), kernel(1_000_000_000, 1000.0)].join(","));
+        let points = roofline(&gpus[0]).series.remove(0).points;
+        assert_eq!(points.iter().map(|point| point.intensity).collect::<Vec<_>>(), [100.0, 1.0]);
+        assert_eq!(points.iter().map(|point| point.rate / 1e12).collect::<Vec<_>>(), [100.0, 1.0]);
+        let text = pictures(&gpus[0])[0].1.inline("a");
+        // From 1 to 100 on both axes: the corners of the plot, and the roof from one to the other.
+        let read = roxmltree::Document::parse(&text).unwrap();
+        let roof = read.descendants().find(|node| node.attribute("class") == Some("roof") && node.attribute("x1") == Some("84")).unwrap();
+        let ends: Vec<f64> = ["x1", "y1", "x2", "y2"].map(|name| roof.attribute(name).unwrap().parse().unwrap()).into();
+        let marks: Vec<&str> = read.descendants().filter_map(|node| node.attribute("d")).collect();
+        let first = format!("M{} {}", ends[2] - 5.0, ends[3]);
+        let second = format!("M{} {}", ends[0] - 5.0, ends[1]);
+        assert!(
+            marks.iter().any(|mark| mark.starts_with(&first)) && marks.iter().any(|mark| mark.starts_with(&second)),
+            "{marks:?} {ends:?}"
+        );
+    }
+
+    /// Figures that are zero, or too large to be true, give pictures of numbers.
+    #[test]
+    fn no_figure_is_printed_that_is_none() {
+        for figure in ["0", "1e15", "1e-300"] {
+            let gpus = one(&format!(
+                r#"{{"kernel": "int4-bf16", "shape": "a", "bytes": 0, "flops": 0, "gb_per_s": {figure}, "percent_of_read": 0, "floor_gb_per_s": {figure}, "verdict": "slow"}},
+                   {{"kernel": "int4-bf16", "shape": "b", "bytes": 1, "flops": 18446744073709551615, "gb_per_s": {figure}, "percent_of_read": {figure}, "verdict": "pass"}}"#
+            ));
+            let mut text = svg(&gpus);
+            text.push_str(&html::bench(&gpus).unwrap());
+            assert!(!text.contains("NaN") && !text.contains("\"inf") && !text.contains(">inf"), "{figure}: {text}");
+        }
+    }
+
+    /// JUnit and annotations have what fails, what passes and what was not measured.
+    #[test]
+    fn other_programs_see_what_fails() {
+        let gpus = two();
+        let text = junit::bench(&gpus).unwrap();
+        let read = roxmltree::Document::parse(&text).unwrap();
+        let count = |name: &str| read.descendants().filter(|node| node.tag_name().name() == name).count();
+        assert_eq!((count("testcase"), count("failure"), count("skipped")), (15, 2, 1), "{text}");
+        let lines: Vec<String> = github::bench(&gpus).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].starts_with("::error title=gpudoctor bench%3A gpu-slow::GPU 1: "), "{lines:?}");
+        assert!(lines[2].starts_with("::error title=gpudoctor bench::"), "{lines:?}");
+    }
 }

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use crate::engine::launch::{Launch, Offload};
-use crate::plan::budget::{Budget, TermName};
-use crate::plan::outcome::Plan;
-use crate::render::RenderError;
 use crate::picture;
 use crate::picture::bar::{Glyphs, bar, percent};
 use crate::picture::budget::Part;
+use crate::plan::budget::{Budget, TermName};
+use crate::plan::outcome::Plan;
+use crate::render::RenderError;
 use crate::render::quote;
 use crate::render::vllm::arguments::ArgumentLine;
 use crate::render::vllm::environment::VariableLine;

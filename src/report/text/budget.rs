@@ -1,9 +1,9 @@
 //! The budget of one device as a table, with its bar.
 
-use crate::plan::budget::{Budget, KvCache, Term, TermName};
-use crate::plan::outcome::Plan;
 use crate::picture::bar::{Glyphs, bar, percent};
 use crate::picture::budget::whole;
+use crate::plan::budget::{Budget, KvCache, Term, TermName};
+use crate::plan::outcome::Plan;
 use crate::report::layout::{count, gib, pad, size, wrap};
 use crate::report::style;
 use crate::units::Bytes;

@@ -3,6 +3,7 @@
 //! It is shown as it was judged. Fields that a later version added may be missing.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::SCHEMA;
 use crate::finding::Finding;
@@ -45,9 +46,30 @@ struct Gpu {
     compute_capability: Option<String>,
     multiprocessors: Option<u32>,
     memory_bytes: u64,
-    peak_gb_per_s: Option<f64>,
-    peak_tflops: Option<f64>,
+    peak_gb_per_s: Option<Figure>,
+    peak_tflops: Option<Figure>,
     results: Vec<Row>,
+}
+
+/// A figure that a measurement can have.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+struct Figure(f64);
+
+impl TryFrom<f64> for Figure {
+    type Error = String;
+
+    fn try_from(figure: f64) -> Result<Self, String> {
+        // Beyond this nothing is measured, and products of figures stay numbers.
+        if (0.0..=1e15).contains(&figure) { Ok(Self(figure)) } else { Err(format!("{figure} is no figure of a measurement")) }
+    }
+}
+
+impl Figure {
+    /// The figure in units of so many.
+    const fn times(self, unit: f64) -> f64 {
+        self.0 * unit
+    }
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -66,15 +88,15 @@ struct Row {
     launch: Option<Launch>,
     bytes: Option<u64>,
     flops: Option<u64>,
-    median_us: Option<f64>,
-    fastest_us: Option<f64>,
-    slowest_us: Option<f64>,
-    gb_per_s: Option<f64>,
-    percent_of_read: Option<f64>,
-    percent_of_peak: Option<f64>,
-    error: Option<f64>,
-    error_limit: Option<f64>,
-    floor_gb_per_s: Option<f64>,
+    median_us: Option<Figure>,
+    fastest_us: Option<Figure>,
+    slowest_us: Option<Figure>,
+    gb_per_s: Option<Figure>,
+    percent_of_read: Option<Figure>,
+    percent_of_peak: Option<Figure>,
+    error: Option<Figure>,
+    error_limit: Option<Figure>,
+    floor_gb_per_s: Option<Figure>,
     verdict: Said,
     reason: Option<String>,
     conditions: Option<State>,
@@ -85,7 +107,7 @@ struct State {
     sm_mhz: Option<u32>,
     memory_mhz: Option<u32>,
     temperature_c: Option<u32>,
-    power_w: Option<f64>,
+    power_w: Option<Figure>,
     #[serde(default)]
     throttling: Vec<String>,
 }
@@ -96,8 +118,8 @@ struct Link {
     direction: String,
     #[serde(default)]
     shape: String,
-    gb_per_s: Option<f64>,
-    floor_gb_per_s: Option<f64>,
+    gb_per_s: Option<Figure>,
+    floor_gb_per_s: Option<Figure>,
     pcie_generation: Option<u32>,
     pcie_lanes: Option<u32>,
     #[serde(default = "passed")]
@@ -113,8 +135,8 @@ const fn passed() -> Said {
 struct PeerLink {
     from: u32,
     to: u32,
-    gb_per_s: Option<f64>,
-    latency_us: f64,
+    gb_per_s: Option<Figure>,
+    latency_us: Figure,
     verified: bool,
     direct: bool,
 }
@@ -124,12 +146,11 @@ struct PeerLink {
 /// # Errors
 /// When it is no report of `bench`, or lists no GPU; the message names the place.
 pub fn read(text: &str) -> Result<Saved, String> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let report: Report = serde_path_to_error::deserialize(&mut reader).map_err(|error| match error.path().to_string().as_str() {
+    let json: Value = serde_json::from_str(text).map_err(|error| format!("it is no report of `gpudoctor bench`: {error}"))?;
+    let report: Report = serde_path_to_error::deserialize(printable(json)).map_err(|error| match error.path().to_string().as_str() {
         "." => format!("it is no report of `gpudoctor bench`: {}", error.inner()),
         place => format!("it is no report of `gpudoctor bench`: `{place}`: {}", error.inner()),
     })?;
-    reader.end().map_err(|error| format!("it goes on after its end: {error}"))?;
     if report.schema != SCHEMA {
         return Err(format!("it is `{}`, not `{SCHEMA}`", report.schema));
     }
@@ -148,6 +169,19 @@ pub fn read(text: &str) -> Result<Saved, String> {
     Ok(Saved { gpus, driver_cuda: report.driver_cuda, driver: report.driver, exit_code: report.exit_code })
 }
 
+/// The same with control characters replaced: a file from elsewhere must not speak to the terminal.
+fn printable(value: Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let shown = |letter: char| if letter.is_control() && letter != '\n' { '\u{fffd}' } else { letter };
+            Value::String(text.chars().map(shown).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(printable).collect()),
+        Value::Object(fields) => Value::Object(fields.into_iter().map(|(name, value)| (name, printable(value))).collect()),
+        other => other,
+    }
+}
+
 fn judged(gpu: Gpu, links: &[Link], peers: &[PeerLink]) -> GpuJudged {
     let capability = gpu.compute_capability.as_deref().and_then(|text| text.split_once('.'));
     let (major, minor) = capability.unwrap_or(("0", "0"));
@@ -159,7 +193,7 @@ fn judged(gpu: Gpu, links: &[Link], peers: &[PeerLink]) -> GpuJudged {
         multiprocessors: gpu.multiprocessors.unwrap_or(0),
         memory: Bytes(gpu.memory_bytes),
         l2: Bytes::ZERO,
-        peak_bytes_per_second: gpu.peak_gb_per_s.map_or(0.0, |rate| rate * 1e9),
+        peak_bytes_per_second: gpu.peak_gb_per_s.map_or(0.0, |rate| rate.times(1e9)),
     };
     // Which family a line is of does not matter for what is shown: its name says it.
     let mut measured = Measured::nothing(Family::Hbm);
@@ -172,8 +206,8 @@ fn judged(gpu: Gpu, links: &[Link], peers: &[PeerLink]) -> GpuJudged {
     let after = results.iter().rposition(memory).map_or(0, |last| last + 1);
     results.splice(after..after, links.iter().filter(|link| link.gpu == device.index).filter_map(copy));
     GpuJudged {
-        peak: gpu.peak_gb_per_s.map(|rate| rate * 1e9),
-        tensor_peak: gpu.peak_tflops.map(|rate| rate * 1e12),
+        peak: gpu.peak_gb_per_s.map(|rate| rate.times(1e9)),
+        tensor_peak: gpu.peak_tflops.map(|rate| rate.times(1e12)),
         measured: GpuMeasured { device, families: vec![measured] },
         results,
         findings: Vec::new(),
@@ -211,23 +245,23 @@ fn sample(kernel: &str, shape: &str, launch: Launch, verdict: Verdict, reason: O
 fn result(row: &Row) -> Option<Judged> {
     let verdict = verdict(row.verdict)?;
     let shape = row.shape.as_deref().unwrap_or_default();
-    let seconds = |time: Option<f64>| time.or(row.median_us).unwrap_or(0.0) / 1e6;
+    let seconds = |time: Option<Figure>| time.or(row.median_us).map_or(0.0, |time| time.0 / 1e6);
     let state = row.conditions.as_ref();
     let sample = Sample {
         bytes: Bytes(row.bytes.unwrap_or(0)),
         flops: row.flops,
         time: Spread { median: seconds(row.median_us), fastest: seconds(row.fastest_us), slowest: seconds(row.slowest_us) },
-        error: row.error,
-        error_limit: row.error_limit,
+        error: row.error.map(|error| error.0),
+        error_limit: row.error_limit.map(|limit| limit.0),
         conditions: state.map(conditions).unwrap_or_default(),
         ..sample(&row.kernel, shape, row.launch.unwrap_or(Launch::Plain), verdict, row.reason.as_ref())
     };
     Some(Judged {
         sample,
-        rate: row.gb_per_s.map(|rate| rate * 1e9),
-        of_read: row.percent_of_read.map(|percent| percent / 100.0),
-        of_peak: row.percent_of_peak.map(|percent| percent / 100.0),
-        floor: row.floor_gb_per_s.map(|rate| rate * 1e9),
+        rate: row.gb_per_s.map(|rate| rate.times(1e9)),
+        of_read: row.percent_of_read.map(|percent| percent.0 / 100.0),
+        of_peak: row.percent_of_peak.map(|percent| percent.0 / 100.0),
+        floor: row.floor_gb_per_s.map(|rate| rate.times(1e9)),
         verdict,
     })
 }
@@ -237,7 +271,7 @@ fn conditions(state: &State) -> Conditions {
         sm_mhz: state.sm_mhz,
         memory_mhz: state.memory_mhz,
         temperature_c: state.temperature_c,
-        power_mw: state.power_w.map(|power| (power * 1e3).round() as u32),
+        power_mw: state.power_w.map(|power| power.times(1e3).round() as u32),
         throttling: state.throttling.clone(),
         ..Conditions::default()
     }
@@ -249,10 +283,10 @@ fn copy(link: &Link) -> Option<Judged> {
     let conditions = Conditions { pcie, ..Conditions::default() };
     Some(Judged {
         sample: Sample { conditions, ..sample(&link.direction, &link.shape, Launch::CopyEngine, verdict, link.reason.as_ref()) },
-        rate: link.gb_per_s.map(|rate| rate * 1e9),
+        rate: link.gb_per_s.map(|rate| rate.times(1e9)),
         of_read: None,
         of_peak: None,
-        floor: link.floor_gb_per_s.map(|rate| rate * 1e9),
+        floor: link.floor_gb_per_s.map(|rate| rate.times(1e9)),
         verdict,
     })
 }
@@ -264,8 +298,68 @@ fn peer(link: &PeerLink) -> Peer {
         to: link.to,
         direct: link.direct,
         time: Spread { median: 1.0, fastest: 1.0, slowest: 1.0 },
-        bytes: Bytes::from_f64(link.gb_per_s.unwrap_or(0.0) * 1e9),
-        latency: link.latency_us / 1e6,
+        bytes: Bytes::from_f64(link.gb_per_s.map_or(0.0, |rate| rate.times(1e9))),
+        latency: link.latency_us.0 / 1e6,
         verified: link.verified,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::json;
+
+    const TWO: &str = include_str!("../../drawn/bench.json");
+
+    fn written(saved: &Saved) -> String {
+        json::bench::render(&saved.gpus, saved.driver_cuda, saved.driver.as_deref(), saved.exit_code).unwrap()
+    }
+
+    /// What is read is written again, and nothing is lost of what the file has.
+    #[test]
+    fn a_report_survives_being_read() {
+        let text = written(&read(TWO).unwrap());
+        assert_eq!(written(&read(&text).unwrap()), text);
+        let (before, after): (Value, Value) = (printable(serde_json::from_str(TWO).unwrap()), serde_json::from_str(&text).unwrap());
+        for (path, value) in leaves(&before, String::new()) {
+            let found = after.pointer(&path).unwrap_or(&Value::Null);
+            let near = matches!((value.as_f64(), found.as_f64()), (Some(a), Some(b)) if (a - b).abs() <= a.abs() * 1e-9);
+            assert!(near || *found == value, "{path}: {value} became {found}");
+        }
+    }
+
+    /// The values of a document with their pointers, without nulls.
+    fn leaves(value: &Value, path: String) -> Vec<(String, Value)> {
+        match value {
+            Value::Array(items) => items.iter().enumerate().flat_map(|(at, item)| leaves(item, format!("{path}/{at}"))).collect(),
+            Value::Object(fields) => fields.iter().flat_map(|(name, field)| leaves(field, format!("{path}/{name}"))).collect(),
+            Value::Null => Vec::new(),
+            leaf => vec![(path, leaf.clone())],
+        }
+    }
+
+    /// What is no report is refused with the place.
+    #[test]
+    fn what_is_no_report_is_refused() {
+        for (text, expected) in [
+            ("", "EOF while parsing"),
+            ("[]", "expected"),
+            (r#"{"schema": "gpudoctor.check/1", "exit_code": 0, "gpus": []}"#, "it is `gpudoctor.check/1`"),
+            (r#"{"schema": "gpudoctor.bench/1", "exit_code": 0, "gpus": []}"#, "lists no GPU"),
+            (r#"{"schema": "gpudoctor.bench/1", "exit_code": 0, "gpus": [{"index": -1}]}"#, "`gpus[0].index`"),
+            (&TWO.replacen("3130.0", "-1", 1), "`gpus[0].results[0].gb_per_s`: -1 is no figure"),
+            (&TWO.replacen("3130.0", "1e300", 1), "is no figure"),
+            (&TWO.replacen(r#""verdict": "pass""#, r#""verdict": "fine""#, 1), "`gpus[0].results[0].verdict`"),
+        ] {
+            let problem = read(text).unwrap_err();
+            assert!(problem.contains(expected), "{text:.80}: {problem}");
+        }
+    }
+
+    /// Nothing in a file from elsewhere reaches a terminal as a command.
+    #[test]
+    fn control_characters_are_replaced() {
+        let saved = read(&TWO.replacen("NVIDIA H100", "\\u001b]0;x\\u0007", 1)).unwrap();
+        assert!(saved.gpus[0].measured.device.name.starts_with("\u{fffd}]0;x\u{fffd}"));
     }
 }
