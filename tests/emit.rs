@@ -363,7 +363,10 @@ fn a_picture_that_says_something_else_is_refused() {
         ("budget.svg", sound.chars().take(2000).collect()),
     ] {
         let mut artifacts = rendered.clone();
-        artifacts.iter_mut().filter(|artifact| artifact.kind == ArtifactKind::Picture).for_each(|artifact| artifact.text.clone_from(&broken));
+        artifacts
+            .iter_mut()
+            .filter(|artifact| artifact.kind == ArtifactKind::Picture)
+            .for_each(|artifact| artifact.text.clone_from(&broken));
         let error = validate(&plan, &options, artifacts).expect_err(told).to_string();
         assert!(error.contains("budget.svg") && error.contains(told), "{told}: {error}");
     }

@@ -29,7 +29,7 @@ pub fn parts(budget: &Budget, limit: Bytes) -> Vec<Part> {
     let part = |term: &crate::plan::budget::Term| {
         let size = term.size.expected;
         let part = Part { name: term.name.title(), start, size, share: share(size, budget, limit) };
-        start = start + size;
+        start += size;
         part
     };
     terms.map(part).collect()
