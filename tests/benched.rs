@@ -86,6 +86,7 @@ fn a_saved_report_is_shown_again() {
     for (format, start) in [
         ("text", "GPU 0  NVIDIA H100 80GB HBM3"),
         ("json", "{"),
+        ("markdown", "## gpudoctor bench\n"),
         ("html", "<!DOCTYPE html>"),
         ("svg", "<svg "),
         ("junit", "<?xml"),

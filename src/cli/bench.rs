@@ -63,6 +63,8 @@ pub enum BenchFormat {
     Text,
     /// The stable contract; docs/schema has its JSON Schema
     Json,
+    /// For a job summary, a pull request or a page
+    Markdown,
     /// A page with pictures, which loads nothing
     Html,
     /// The pictures alone: a roofline, and bars against floors

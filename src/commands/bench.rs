@@ -64,6 +64,7 @@ fn rendered(format: BenchFormat, gpus: &[judge::GpuJudged], machine: String) -> 
     Ok(match format {
         BenchFormat::Text => report::bench::render(gpus, output::width()),
         BenchFormat::Json => machine,
+        BenchFormat::Markdown => report::markdown::bench::render(gpus),
         BenchFormat::Html => report::html::bench(gpus).map_err(no_form)?,
         BenchFormat::Svg => report::drawn::svg(gpus),
         BenchFormat::Junit => report::junit::bench(gpus).map_err(no_form)?,

@@ -1,6 +1,7 @@
 //! Measurements as pictures: a roofline, bars against floors, links; and all of them in one SVG file.
 
 use super::bench::{facts, figure, last, notes, peer, shape, share};
+use super::check::about;
 use super::layout::{counted, wrap};
 use crate::finding::Finding;
 use crate::measurement::Launch;
@@ -27,7 +28,6 @@ pub fn svg(gpus: &[GpuJudged]) -> String {
         }
     }
     let findings = gpus.iter().flat_map(|gpu| &gpu.findings);
-    let about = |finding: &Finding| finding.subject.strip_prefix("gpu:").map(|index| format!("GPU {index}: ")).unwrap_or_default();
     let sentence = |finding: &Finding| format!("{}[{}] {}{}", finding.severity.name(), finding.id, about(finding), finding.message);
     let found = findings.flat_map(|finding| lines(&sentence(finding), "    "));
     drawings.push(Drawing::prose("Result", &found.chain([last(gpus)]).collect::<Vec<_>>()));
@@ -170,7 +170,7 @@ const fn bar(rate: f64) -> Piece {
 mod tests {
     use super::*;
     use crate::report::json::bench::read::read;
-    use crate::report::{github, html, junit};
+    use crate::report::{github, html, junit, markdown};
 
     /// Two cards: one that is known, and one with a hostile name that nobody knows, a slow and a wrong result, a damaged link.
     fn two() -> Vec<GpuJudged> {
@@ -188,6 +188,7 @@ mod tests {
     fn pictures_are_these() {
         snapbox::assert_data_eq!(svg(&two()), snapbox::file!["drawn/bench.svg"].raw());
         snapbox::assert_data_eq!(html::bench(&two()).unwrap(), snapbox::file!["drawn/bench.html"].raw());
+        snapbox::assert_data_eq!(markdown::bench::render(&two()), snapbox::file!["drawn/bench.md"].raw());
     }
 
     /// The file is XML without scripts or links, and nothing in it is named twice.

@@ -31,8 +31,7 @@ pub fn bench(gpus: &[GpuJudged]) -> String {
     let findings = || gpus.iter().flat_map(|gpu| &gpu.findings);
     let level = if findings().any(|finding| finding.severity == Severity::Error) { "error" } else { "notice" };
     // An annotation shows no subject: of several cards, it has to say which.
-    let about = |finding: &Finding| finding.subject.strip_prefix("gpu:").map(|index| format!("GPU {index}: ")).unwrap_or_default();
-    let told = |finding: &Finding| Finding { message: format!("{}{}", about(finding), finding.message), ..finding.clone() };
+    let told = |finding: &Finding| Finding { message: format!("{}{}", super::check::about(finding), finding.message), ..finding.clone() };
     let mut lines: Vec<String> = findings().map(|finding| annotation("bench", &told(finding))).collect();
     lines.push(command(level, "", "bench", None, &super::bench::last(gpus)));
     lines.push(String::new());

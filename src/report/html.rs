@@ -6,6 +6,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
 use super::bench::{error, facts, figure, last, notes, peer, shape, share};
+use super::check::about;
 use super::drawn;
 use crate::finding::{Finding, Risk};
 use crate::measurement::judge::{GpuJudged, Judged};
@@ -31,7 +32,6 @@ struct Card {
 struct Told {
     severity: &'static str,
     id: String,
-    subject: String,
     message: String,
     evidence: Vec<[String; 3]>,
     fixes: Vec<Mended>,
@@ -106,8 +106,7 @@ fn told(finding: &Finding) -> Told {
     Told {
         severity: finding.severity.name(),
         id: finding.id.clone(),
-        subject: finding.subject.replace(':', " "),
-        message: finding.message.clone(),
+        message: format!("{}{}", about(finding), finding.message),
         evidence: finding.evidence.iter().map(|fact| [fact.fact.clone(), fact.value.clone(), fact.source.clone()]).collect(),
         fixes: finding.fixes.iter().map(mended).collect(),
     }
