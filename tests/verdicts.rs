@@ -40,6 +40,7 @@ fn sample(kernel: &str, launch: Launch, time: Spread, conditions: Conditions) ->
         shape: "pinned 256 MiB".to_owned(),
         launch,
         bytes: Bytes(256 * MIB),
+        flops: None,
         time,
         error: None,
         error_limit: None,

@@ -114,6 +114,7 @@ fn shape(
             let deviation = small.clone().worse(checked.clone()).worse(same);
             let mut sample =
                 sample(&format!("int4-{}", format.name()), format!("{}×{} M={rows}", matrix.n, matrix.k), launch, bytes, timing);
+            sample.flops = Some(matrix.flops(rows));
             deviation.into_sample(&mut sample, reference::limit(format));
             sample.note.clone_from(&note);
             sample.reduced = note.is_some();

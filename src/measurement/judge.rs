@@ -9,6 +9,7 @@ use super::{GpuMeasured, Launch, Measured, Sample, Spread, Stop};
 use crate::advice;
 use crate::catalog::{Catalog, Floor, FloorOf, Gpu};
 use crate::finding::{Evidence, Finding, Fix, Severity};
+use collective::CollectiveJudged;
 use interconnect::PeerJudged;
 
 /// What a measurement says.
@@ -57,10 +58,14 @@ pub struct GpuJudged {
     pub measured: GpuMeasured,
     /// Bandwidth of its memory in bytes a second: of the data sheet, or what the driver's clock and width make.
     pub peak: Option<f64>,
+    /// Floating-point operations a second of 16-bit products, dense, of the data sheet; absent for a card that is not known.
+    pub tensor_peak: Option<f64>,
     /// Measurements, family by family.
     pub results: Vec<Judged>,
     /// Links to other devices.
     pub peers: Vec<PeerJudged>,
+    /// All-reduces of all devices together, with the first of them.
+    pub together: Option<CollectiveJudged>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -69,6 +74,12 @@ impl GpuJudged {
     /// The gravest of what is wrong.
     pub fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.severity).max()
+    }
+
+    /// Takes in what all devices did together, with its findings.
+    pub fn take_together(&mut self, mut together: CollectiveJudged) {
+        self.findings.append(&mut together.findings);
+        self.together = Some(together);
     }
 
     /// What was not measured, and why: a family's own name stands for all of it.
@@ -85,7 +96,9 @@ pub fn judge(measured: GpuMeasured, catalog: &Catalog) -> GpuJudged {
     let known = catalog.gpu_on_machine(&measured.device.name, measured.device.memory);
     let sheet = known.map(|gpu| gpu.memory.bandwidth_gb_s * 1e9);
     let peak = sheet.or(Some(measured.device.peak_bytes_per_second)).filter(|rate| *rate > 0.0);
-    let mut judged = GpuJudged { measured, peak, results: Vec::new(), peers: Vec::new(), findings: Vec::new() };
+    let tensor_peak = known.map(|gpu| gpu.throughput.of_16_bits() * 1e12).filter(|rate| *rate > 0.0);
+    let mut judged =
+        GpuJudged { measured, peak, tensor_peak, results: Vec::new(), peers: Vec::new(), together: None, findings: Vec::new() };
     let subject = format!("gpu:{}", judged.measured.device.index);
     for family in &judged.measured.families {
         for sample in &family.samples {

@@ -3,40 +3,64 @@
 mod collective;
 
 use crate::measurement::Launch;
-use crate::measurement::judge::collective::{CollectiveJudged, Outcome};
+use crate::measurement::judge::collective::Outcome;
 use crate::measurement::judge::interconnect::PeerJudged;
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
 use crate::report::layout::{self, columns, counted, pad, wrap};
 use crate::report::{check, style};
 
 /// The report. Ends with a line break.
-pub fn render(gpus: &[GpuJudged], together: Option<&CollectiveJudged>, columns: usize) -> String {
+pub fn render(gpus: &[GpuJudged], columns: usize) -> String {
     let width = layout::width(columns);
     let mut blocks: Vec<String> = gpus.iter().map(|gpu| table(gpu, width)).collect();
-    blocks.extend(together.map(|together| collective::table(together, width)));
-    for finding in gpus.iter().flat_map(|gpu| &gpu.findings).chain(together.into_iter().flat_map(|together| &together.findings)) {
+    blocks.extend(gpus.iter().filter_map(|gpu| gpu.together.as_ref()).map(|together| collective::table(together, width)));
+    for finding in gpus.iter().flat_map(|gpu| &gpu.findings) {
         blocks.push(check::alone(finding, width));
     }
-    blocks.push(last(gpus, together));
+    blocks.push(last(gpus));
     blocks.join("\n\n") + "\n"
 }
 
 fn table(gpu: &GpuJudged, width: usize) -> String {
-    let device = &gpu.measured.device;
-    let (major, minor) = device.capability;
-    let mut facts = vec![device.name.clone(), format!("compute capability {major}.{minor}"), format!("{} SMs", device.multiprocessors)];
-    facts.extend(gpu.peak.map(|peak| format!("{:.0} GB/s of memory bandwidth", peak / 1e9)));
-    facts.extend(state(gpu));
-    let mut lines = vec![wrap(&facts.join(" · "), &format!("{}  ", style::heading(&format!("GPU {}", device.index))), "  ", width)];
+    let heading = style::heading(&format!("GPU {}", gpu.measured.device.index));
+    let mut lines = vec![wrap(&facts(gpu).join(" · "), &format!("{heading}  "), "  ", width)];
     lines.extend(aligned(&gpu.results.iter().map(row).chain(gpu.peers.iter().flat_map(peer)).collect::<Vec<_>>()));
     let names = gpu.skipped().map(|(name, _)| columns(&name)).max().unwrap_or(0);
     lines.extend(gpu.skipped().map(|(name, stop)| wrap(stop.reason(), &format!("  {}  skipped: ", pad(&name, names)), "    ", width)));
-    let links = gpu.peers.iter().filter_map(|link| Some((&link.peer, link.note.as_ref()?)));
-    let links: Vec<String> = links.map(|(peer, note)| format!("peer {} to {}: {note}", peer.from, peer.to)).collect();
-    let mut notes: Vec<&String> = gpu.results.iter().filter_map(|result| result.sample.note.as_ref()).chain(&links).collect();
-    notes.dedup();
-    lines.extend(notes.into_iter().map(|note| wrap(note, "  note: ", "    ", width)));
+    lines.extend(own_notes(gpu).iter().map(|note| wrap(note, "  note: ", "    ", width)));
     lines.join("\n")
+}
+
+/// What is known of a GPU: its name, what it has, how it ran.
+pub(super) fn facts(gpu: &GpuJudged) -> Vec<String> {
+    let device = &gpu.measured.device;
+    let (major, minor) = device.capability;
+    let mut facts = vec![device.name.clone()];
+    // A report that was written by hand may not say these.
+    facts.extend((major > 0).then(|| format!("compute capability {major}.{minor}")));
+    facts.extend((device.multiprocessors > 0).then(|| format!("{} SMs", device.multiprocessors)));
+    facts.extend(gpu.peak.map(|peak| format!("{:.0} GB/s of memory bandwidth", peak / 1e9)));
+    facts.extend(state(gpu));
+    facts
+}
+
+/// What to know of measurements, each once, and of what all devices did together.
+pub(super) fn notes(gpu: &GpuJudged) -> Vec<String> {
+    let together = gpu.together.iter().flat_map(collective::sentences);
+    own_notes(gpu).into_iter().chain(together).collect()
+}
+
+fn own_notes(gpu: &GpuJudged) -> Vec<String> {
+    let links = gpu.peers.iter().filter_map(|link| Some((&link.peer, link.note.as_ref()?)));
+    let links = links.map(|(peer, note)| format!("peer {} to {}: {note}", peer.from, peer.to));
+    let mut notes: Vec<String> = gpu.results.iter().filter_map(|result| result.sample.note.clone()).chain(links).collect();
+    notes.dedup();
+    notes
+}
+
+/// What goes between devices: links of this one, and all-reduces of all together.
+pub(super) fn links(gpu: &GpuJudged) -> Vec<[String; 5]> {
+    gpu.peers.iter().flat_map(peer).chain(gpu.together.iter().flat_map(collective::rows)).collect()
 }
 
 /// Lines of cells in columns.
@@ -69,35 +93,48 @@ fn state(gpu: &GpuJudged) -> Option<String> {
 
 /// Kernel, shape, rate or time, share and floor, verdict with its error.
 fn row(result: &Judged) -> [String; 5] {
-    let sample = &result.sample;
-    let overlapped = if sample.launch == Launch::Overlapped { ", overlapped" } else { "" };
-    let time = sample.time.median;
-    let figure = match (result.rate, result.verdict) {
+    let floor = result.floor.map(|floor| format!("floor {:.0}", floor / 1e9)).unwrap_or_default();
+    let share = format!("{}  {floor}", pad(&share(result), 12)).trim_end().to_owned();
+    let error = error(result).map(|error| format!("  error {error}")).unwrap_or_default();
+    [result.sample.kernel.clone(), shape(result), figure(result), share, format!("{}{error}", result.verdict.name())]
+}
+
+/// What it worked on, and how it was launched.
+pub(super) fn shape(result: &Judged) -> String {
+    let overlapped = if result.sample.launch == Launch::Overlapped { ", overlapped" } else { "" };
+    format!("{}{overlapped}", result.sample.shape)
+}
+
+/// Its rate, or its time where nothing was moved; a wrong result has neither.
+pub(super) fn figure(result: &Judged) -> String {
+    let time = result.sample.time.median;
+    match (result.rate, result.verdict) {
         (_, Verdict::Wrong) => "-".to_owned(),
-        (Some(rate), _) if sample.launch == Launch::CopyEngine => format!("{:.1} GB/s", rate / 1e9),
+        (Some(rate), _) if result.sample.launch == Launch::CopyEngine => format!("{:.1} GB/s", rate / 1e9),
         (Some(rate), _) => format!("{:.0} GB/s", rate / 1e9),
         (None, _) if time < 1e-6 => format!("{:.0} ns", time * 1e9),
         (None, _) => format!("{:.1} µs", time * 1e6),
-    };
+    }
+}
+
+/// What streams through a kernel as a share of reading; reading itself as a share of the data sheet.
+pub(super) fn share(result: &Judged) -> String {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
-    // What streams through a kernel is compared with reading; reading itself with the data sheet.
-    let share = match (result.of_read, result.of_peak) {
-        _ if sample.launch == Launch::CopyEngine => String::new(),
-        (_, Some(peak)) if sample.kernel.starts_with("hbm") => format!("{} of peak", percent(peak)),
+    match (result.of_read, result.of_peak) {
+        _ if result.sample.launch == Launch::CopyEngine => String::new(),
+        (_, Some(peak)) if result.sample.kernel.starts_with("hbm") => format!("{} of peak", percent(peak)),
         (Some(read), _) => format!("{} of read", percent(read)),
         _ => String::new(),
-    };
-    let floor = result.floor.map(|floor| format!("floor {:.0}", floor / 1e9)).unwrap_or_default();
-    let share = format!("{}  {floor}", pad(&share, 12)).trim_end().to_owned();
-    let error = match (sample.error, sample.error_limit) {
-        (Some(error), Some(limit)) => format!("  error {error:.4} of {limit}"),
-        _ => String::new(),
-    };
-    [sample.kernel.clone(), format!("{}{overlapped}", sample.shape), figure, share, format!("{}{error}", result.verdict.name())]
+    }
+}
+
+/// Its error and the limit of that: `0.0167 of 0.02`.
+pub(super) fn error(result: &Judged) -> Option<String> {
+    Some(format!("{:.4} of {}", result.sample.error?, result.sample.error_limit?))
 }
 
 /// Copies over a link, and a kernel's loads over it.
-fn peer(link: &PeerJudged) -> Vec<[String; 5]> {
+pub(super) fn peer(link: &PeerJudged) -> Vec<[String; 5]> {
     let peer = &link.peer;
     let figure = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{:.1} GB/s", rate / 1e9));
     let floor = link.floor.map(|floor| format!("floor {:.0}", floor / 1e9)).unwrap_or_default();
@@ -122,10 +159,10 @@ fn peer(link: &PeerJudged) -> Vec<[String; 5]> {
 }
 
 /// The last line: how many passed, and how many did not.
-fn last(gpus: &[GpuJudged], together: Option<&CollectiveJudged>) -> String {
+pub(super) fn last(gpus: &[GpuJudged]) -> String {
     let measured =
         gpus.iter().flat_map(|gpu| gpu.results.iter().map(|result| result.verdict).chain(gpu.peers.iter().map(|link| link.verdict)));
-    let outcome = together.map(|together| together.outcome);
+    let outcome = gpus.iter().find_map(|gpu| gpu.together.as_ref()).map(|together| together.outcome);
     let reduced = outcome.and_then(|outcome| if let Outcome::Ended(verdict) = outcome { Some(verdict) } else { None });
     let verdicts: Vec<Verdict> = measured.chain(reduced).collect();
     let of = |verdict: Verdict| verdicts.iter().filter(|one| **one == verdict).count();

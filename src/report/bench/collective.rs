@@ -9,24 +9,43 @@ use crate::report::style;
 
 /// What NCCL does on all devices together.
 pub(super) fn table(judged: &CollectiveJudged, width: usize) -> String {
-    let measured = &judged.measured;
-    let heading = |facts: &[String]| wrap(&facts.join(" · "), &format!("{}  ", style::heading("NCCL")), "  ", width);
-    let numbers = measured.devices.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-    if let Some(reason) = &measured.skipped {
-        return heading(&[format!("not measured: {}", redact::line(reason))]);
-    }
-    let mut facts = vec![format!("all-reduce of 32-bit floats over GPU {numbers}, a process each")];
-    if let Some(library) = &measured.library {
-        facts.push(format!("NCCL {} {}", library.version.as_deref().unwrap_or("of an unknown version"), redact::line(&library.owner)));
-    }
-    let mut lines = vec![heading(&facts)];
-    for run in &measured.runs {
-        let way = if run.transports.is_empty() { "an unknown way".to_owned() } else { run.transports.join(", ") };
-        let peer_access = if run.without_p2p { "without peer access" } else { "as the environment is" };
-        lines.push(format!("  {peer_access}, over {way}: {}", outcome(run, measured.devices.len(), judged.floor).name()));
+    let mut lines = vec![wrap(&facts(judged).join(" · "), &format!("{}  ", style::heading("NCCL")), "  ", width)];
+    for run in &judged.measured.runs {
+        lines.push(format!("  {}", way(run, judged)));
         lines.extend(aligned(&run.reduced.iter().map(|one| row(one, run, judged)).collect::<Vec<_>>()));
     }
     lines.join("\n")
+}
+
+/// The same facts as sentences of their own.
+pub(super) fn sentences(judged: &CollectiveJudged) -> Vec<String> {
+    let facts = format!("NCCL: {}", facts(judged).join(", "));
+    [facts].into_iter().chain(judged.measured.runs.iter().map(|run| format!("NCCL {}", way(run, judged)))).collect()
+}
+
+/// Every all-reduce.
+pub(super) fn rows(judged: &CollectiveJudged) -> Vec<[String; 5]> {
+    judged.measured.runs.iter().flat_map(|run| run.reduced.iter().map(|one| row(one, run, judged))).collect()
+}
+
+fn facts(judged: &CollectiveJudged) -> Vec<String> {
+    let measured = &judged.measured;
+    if let Some(reason) = &measured.skipped {
+        return vec![format!("not measured: {}", redact::line(reason))];
+    }
+    let numbers = measured.devices.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let library = measured.library.as_ref().map(|library| {
+        let version = library.version.as_deref().unwrap_or("of an unknown version");
+        format!("NCCL {version} {}", redact::line(&library.owner)).trim_end().to_owned()
+    });
+    [format!("all-reduce of 32-bit floats over GPU {numbers}, a process each")].into_iter().chain(library).collect()
+}
+
+/// Which way a run went, and what came of it.
+fn way(run: &Run, judged: &CollectiveJudged) -> String {
+    let way = if run.transports.is_empty() { "an unknown way".to_owned() } else { run.transports.join(", ") };
+    let peer_access = if run.without_p2p { "without peer access" } else { "as the environment is" };
+    format!("{peer_access}, over {way}: {}", outcome(run, judged.measured.devices.len(), judged.floor).name())
 }
 
 /// Size, launch, time, rates, verdict.
