@@ -16,7 +16,7 @@ mod bad_cases;
 
 /// Parts of the driver that no test changes, and the kernels.
 const PARTS: [&str; 2] = ["fibers", "driver"];
-const KERNELS: [&str; 3] = ["memory", "w4a16", "paged_attention"];
+const KERNELS: [&str; 5] = ["memory", "w4a16", "w8a16", "paged_attention", "mla"];
 
 #[derive(Clone, Copy, Debug)]
 enum Card {
@@ -191,11 +191,13 @@ fn the_kernels_that_only_a_full_run_measures_are_right() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn the_kernels_of_hopper_are_right() {
-    let (code, report) = report(Card::Hopper.driver(), &["--quick", "--only", "int4,attention"], &[("EMULATED_SMS", "5")]);
+    let (code, report) = report(Card::Hopper.driver(), &["--quick", "--only", "int4,attention,mla"], &[("EMULATED_SMS", "5")]);
     assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
     let launches: Vec<(&str, &str)> =
         results(&report).into_iter().map(|result| (result["kernel"].as_str().unwrap(), result["launch"].as_str().unwrap())).collect();
-    for launch in [("int4-bf16", "overlapped"), ("attention-bf16", "overlapped"), ("attention-e4m3", "overlapped")] {
+    for launch in
+        [("int4-bf16", "overlapped"), ("attention-bf16", "overlapped"), ("attention-e4m3", "overlapped"), ("mla-bf16", "overlapped")]
+    {
         assert!(launches.contains(&launch), "{launch:?}: {launches:?}");
     }
 }
@@ -204,10 +206,15 @@ fn the_kernels_of_hopper_are_right() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn the_kernels_of_turing_are_right() {
-    let (code, report) = report(Card::Turing.driver(), &["--quick", "--only", "int4,attention"], &[]);
+    let (code, report) = report(Card::Turing.driver(), &["--quick", "--only", "int4,attention,mla"], &[]);
     assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
     let kernels: Vec<&str> = results(&report).into_iter().map(|result| result["kernel"].as_str().unwrap()).collect();
     assert!(["int4-f16", "attention-f16", "attention-e4m3"].iter().all(|kernel| kernels.contains(kernel)), "{kernels:?}");
+    // What this card cannot do says so, and is not wrong.
+    let latent: Vec<&Value> =
+        results(&report).into_iter().filter(|result| result["kernel"].as_str().unwrap().starts_with("mla-bf16")).collect();
+    let refused = |result: &&Value| result["verdict"] == "skipped" && result["reason"].as_str().unwrap().contains("compute capability 8.0");
+    assert!(latent.len() == 2 && latent.iter().all(refused), "{latent:#?}");
 }
 
 /// A fault in a kernel is noticed, and a wrong kernel reports no speed.
@@ -218,7 +225,12 @@ fn assert_caught(name: &str, kernel: &str, from: &str, to: &str) {
 
 #[track_caller]
 fn assert_caught_on(card: Card, name: &str, kernel: &str, from: &str, to: &str) {
-    let family = if kernel == "w4a16" { "int4" } else { "attention" };
+    let family = match kernel {
+        "w4a16" => "int4",
+        "w8a16" => "fp8",
+        "mla" => "mla",
+        _ => "attention",
+    };
     let driver = card.broken(name, kernel, from, to);
     let (code, report) = report(&driver, &["--quick", "--only", family], &[]);
     assert_eq!(code, 1, "{name}: {report:#}");
@@ -285,6 +297,55 @@ fn a_tail_that_is_not_zero_filled_is_caught() {
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn pages_that_are_not_looked_up_again_are_caught() {
     assert_caught("look-up", "paged_attention", "if (i && (i & 31) == 0) look_up(i);", "");
+}
+
+/// Latent attention with all heads of a model in blocks of 64, and with those of one rank of eight in one block.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn the_kernels_of_latent_attention_are_right() {
+    let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "mla"], &[("EMULATED_SMS", "5")]);
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    let found: Vec<(&str, bool)> =
+        results(&report).into_iter().map(|result| (result["shape"].as_str().unwrap(), result["error"].as_f64() > Some(0.0))).collect();
+    assert!(
+        matches!(found.as_slice(), [(all, true), (rank, true)] if all.starts_with("128 heads") && rank.starts_with("16 heads")),
+        "{found:?}"
+    );
+}
+
+/// Warps of a block share the scores and weights of a step: each of the barriers between is needed.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn missing_barriers_of_latent_attention_are_caught() {
+    assert_caught(
+        "weights",
+        "mla",
+        "      __syncthreads(); // the weights and the next step are there, and all have left the step before\n",
+        "",
+    );
+    assert_caught("scores", "mla", "      __syncthreads(); // the scores are there, and all have used the weights\n", "");
+}
+
+/// Chunks of latent rows are read, as keys or as values, in the order in which they do not stand.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn a_wrong_permutation_of_latent_rows_is_caught() {
+    assert_caught("keys", "mla", "((me.lane >> 3) & 1)) ^ (row & 7)) << 4)", "((me.lane >> 3) & 1))) << 4)");
+    assert_caught("latent", "mla", "^ ((n & 7) << 4)) + (n >> 3) * 128", "^ ((n & 7) << 4))");
+}
+
+/// Slots past the newest token are multiplied with weights of zero, and here are not numbers.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn a_tail_of_latent_rows_that_is_not_zero_filled_is_caught() {
+    assert_caught("latent-tail", "mla", "row < rows ? 16u : 0u", "16u");
+}
+
+/// A block that begins inside a sequence has left its part in the slot of the range that it began with.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn parts_of_a_sequence_that_are_mixed_up_are_caught() {
+    assert_caught("slots", "mla", "const u32 first_slot = ranges.start(first) < begin ? 1 : 0;", "const u32 first_slot = 0;");
 }
 
 /// Copies between two devices arrive.
