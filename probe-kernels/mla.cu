@@ -88,7 +88,7 @@ DEVICE void mla(const u16* q, const u8* cache, const int* table, const int* leng
 #pragma unroll
     for (int p = 0; p < PASSES; p++) {
       const int row = row_of(me, p), in = (int)tile + row / TILE;
-      pages[p] = row < rows ? load_index(table + (long long)ahead.sequence * s.table_stride + (in >> s.page_shift)) : 0;
+      pages[p] = row < tiles * TILE ? load_index(table + (long long)ahead.sequence * s.table_stride + (in >> s.page_shift)) : 0;
       slots[p] = (in & ((1 << s.page_shift) - 1)) * TILE + row % TILE;
     }
     ahead_at += (u32)tiles;
@@ -319,65 +319,65 @@ DEVICE void mla(const u16* q, const u8* cache, const int* table, const int* leng
 MLA(mla_bf16_h64, 64, 2, 32, 3, 1)
 MLA(mla_bf16_h16, 16, 1, 16, 4, 2)
 
-// Combines what the blocks of the kernel before left of a sequence that they share: one block for a sequence and a head, in which
-// TEAMS of 128 threads take parts in turn. `blocks` of them ran, each with `heads` heads.
-constexpr int TEAMS = 4;
+// Combines what the blocks of the kernel before left of the sequences that they share. `blocks` of them ran, each with `heads` heads.
+// Teams of 128 threads take a sequence and a head each, in turn; sequences that one block had alone cost a look at their length.
+constexpr int TEAMS = 4; // of a block
 KERNEL(128 * TEAMS, 2) mla_merge(const float* partial_o, const float* partial_ml, const int* lengths, u16* out, int blocks, int heads, Shape s) {
   allow_next_kernel();
   wait_for_previous_kernel();
-  SHARED float4 sums[TEAMS][128];
-  const int lane = thread_index() & 31, thread = thread_index() & 127, team = thread_index() >> 7;
-  const int sequence = (int)blockIdx.x / s.query_heads, in_all = (int)blockIdx.x % s.query_heads;
-  const u32 groups = (u32)(s.query_heads / heads), group = (u32)(in_all / heads), head = (u32)(in_all % heads);
-  u32 begin = 0;
-  for (int i = lane; i < sequence; i += 32) begin += tiles_of(load_index(lengths + i));
-#pragma unroll
-  for (int d = 16; d; d >>= 1) begin += __shfl_xor_sync(0xffffffffu, begin, d);
-  const u32 end = begin + tiles_of(load_index(lengths + sequence));
+  const int lane = thread_index() & 31, thread = thread_index() & 127;
+  const u32 teams = gridDim.x * TEAMS, team = ((u32)thread_index() >> 7) * gridDim.x + blockIdx.x;
+  const u32 query_heads = (u32)s.query_heads, groups = query_heads / (u32)heads;
   const Ranges ranges(all_tiles(lengths, s, lane), (u32)blocks / groups);
-  const u32 first = ranges.part_of(begin), parts = ranges.part_of(end - 1) - first + 1;
-  if (begin == end || parts == 1) return; // nothing, or its block has stored it
-  const u32 first_slot = ranges.start(first) < begin ? 1 : 0; // only this range can have begun before this sequence
-  auto slot = [&](u32 part) { return (((u64)(first + part) * groups + group) * 2 + (part == 0 ? first_slot : 0)) * heads + head; };
 
-  float m = LOWEST, l = 0.f;
-  for (u32 p = lane; p < parts; p += 32) {
-    const float2 v = load_from_l2_8(partial_ml + slot(p) * 2);
-    const float next = fmaxf(m, v.x);
-    l = l * exp2_approximate(m - next) + v.y * exp2_approximate(v.x - next);
-    m = next;
-  }
+  auto merge = [&](int sequence, u32 query_head, u32 begin, u32 first, u32 parts) {
+    const u32 group = query_head / (u32)heads, head = query_head % (u32)heads;
+    const u32 first_slot = ranges.start(first) < begin ? 1 : 0; // only this range can have begun before this sequence
+    auto slot = [&](u32 part) { return (((u64)(first + part) * groups + group) * 2 + (part == 0 ? first_slot : 0)) * (u32)heads + head; };
+    float m = LOWEST, l = 0.f;
+    for (u32 p = lane; p < parts; p += 32) {
+      const float2 v = load_from_l2_8(partial_ml + slot(p) * 2);
+      const float next = fmaxf(m, v.x);
+      l = l * exp2_approximate(m - next) + v.y * exp2_approximate(v.x - next);
+      m = next;
+    }
 #pragma unroll
-  for (int d = 16; d; d >>= 1) {
-    const float om = __shfl_xor_sync(0xffffffffu, m, d), ol = __shfl_xor_sync(0xffffffffu, l, d), next = fmaxf(m, om);
-    l = l * exp2_approximate(m - next) + ol * exp2_approximate(om - next);
-    m = next;
-  }
-  float4 merged = make_float4(0.f, 0.f, 0.f, 0.f);
-  for (u32 base = 0; base < parts; base += 32) {
-    const float weight = base + lane < parts ? exp2_approximate(load_from_l2(partial_ml + slot(base + lane) * 2) - m) / l : 0.f;
-    const u32 count = parts - base < 32 ? parts - base : 32;
-#pragma unroll 4
-    for (u32 p = team; p < count; p += TEAMS) {
-      const float w = __shfl_sync(0xffffffffu, weight, (int)p);
-      const float4 v = load_from_l2_16(partial_o + slot(base + p) * LATENT + thread * 4);
-      merged.x += v.x * w;
-      merged.y += v.y * w;
-      merged.z += v.z * w;
-      merged.w += v.w * w;
+    for (int d = 16; d; d >>= 1) {
+      const float om = __shfl_xor_sync(0xffffffffu, m, d), ol = __shfl_xor_sync(0xffffffffu, l, d), next = fmaxf(m, om);
+      l = l * exp2_approximate(m - next) + ol * exp2_approximate(om - next);
+      m = next;
+    }
+    float4 merged = make_float4(0.f, 0.f, 0.f, 0.f);
+    for (u32 base = 0; base < parts; base += 32) {
+      const float weight = base + lane < parts ? exp2_approximate(load_from_l2(partial_ml + slot(base + lane) * 2) - m) / l : 0.f;
+      const u32 count = parts - base < 32 ? parts - base : 32;
+#pragma unroll 8
+      for (u32 p = 0; p < count; ++p) {
+        const float w = __shfl_sync(0xffffffffu, weight, (int)p);
+        const float4 v = load_from_l2_16(partial_o + slot(base + p) * LATENT + thread * 4);
+        merged.x += v.x * w;
+        merged.y += v.y * w;
+        merged.z += v.z * w;
+        merged.w += v.w * w;
+      }
+    }
+    u16* to = out + ((u64)sequence * query_heads + query_head) * LATENT + thread * 4;
+    *(uint2*)to = make_uint2(pack_bf16x2(merged.x, merged.y), pack_bf16x2(merged.z, merged.w));
+  };
+
+  u32 end = 0, turn = team; // turn: the first head of the next shared sequence that is this team's
+  for (int base = 0; base < s.sequences; base += 32) {
+    const int length = base + lane < s.sequences ? load_index(lengths + base + lane) : 0;
+    for (int i = 0; i < 32 && base + i < s.sequences; i++) {
+      const u32 begin = end;
+      end += tiles_of(__shfl_sync(0xffffffffu, length, i));
+      if (begin == end) continue;
+      const u32 first = ranges.part_of(begin), parts = ranges.part_of(end - 1) - first + 1;
+      if (parts == 1) continue; // its block has stored the output
+      u32 head = turn;
+      for (; head < query_heads; head += teams) merge(base + i, head, begin, first, parts);
+      turn = head - query_heads;
     }
   }
-  sums[team][thread] = merged;
-  __syncthreads();
-  if (team) return;
-#pragma unroll
-  for (int i = 1; i < TEAMS; i++) {
-    const float4 v = sums[i][thread];
-    merged.x += v.x;
-    merged.y += v.y;
-    merged.z += v.z;
-    merged.w += v.w;
-  }
-  *(uint2*)(out + (u64)blockIdx.x * LATENT + thread * 4) = make_uint2(pack_bf16x2(merged.x, merged.y), pack_bf16x2(merged.z, merged.w));
 }
 #endif

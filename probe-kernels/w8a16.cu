@@ -58,7 +58,7 @@ template <> struct E4M3<BF16> {
 #if ARCH >= 800
 W8A16(w8a16_bf16_m8, BF16, 1, 2, 3, 8, 3)
 W8A16(w8a16_bf16_m16, BF16, 2, 2, 3, 8, 3)
-W8A16(w8a16_bf16_m32, BF16, 4, 2, 3, 4, 2)
+W8A16(w8a16_bf16_m32, BF16, 4, 1, 3, 4, 2)
 W8A16(w8a16_bf16_m64, BF16, 8, 1, 3, 2, 1)
 #if ARCH >= 900
 W8A16_OF_CLUSTERS(w8a16_bf16_m8_cluster, BF16, 1, 2, 3, 4, 3, 8)

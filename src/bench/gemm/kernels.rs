@@ -29,10 +29,12 @@ impl Loaded {
     }
 
     /// Whether the clusters of `matrix` run all at once and leave no multiprocessor empty. Blocks of a cluster go to one
-    /// multiprocessor before they go to the next: with less than 1.5 blocks each, some would get two and others none.
+    /// multiprocessor before they go to the next: with less than 1.5 blocks each, some would get two and others none. Twice as many
+    /// bytes a weight make up for that.
     fn suits(&self, gpu: &Gpu, matrix: Matrix) -> bool {
         let (blocks, multiprocessors) = (self.blocks(matrix), gpu.facts.multiprocessors);
-        2 * blocks >= 3 * multiprocessors && blocks <= multiprocessors * self.kernel.resident
+        let spread = matrix.stored == Stored::E4m3 || 2 * blocks >= 3 * multiprocessors;
+        spread && blocks <= multiprocessors * self.kernel.resident
     }
 
     /// The most rows of X.

@@ -66,7 +66,7 @@ pub(super) const AMPERE: &[Variant] = &[
     variant("w4a16_f16_m64", Format::F16, Use::Large, [64, 1, 3, 1, 1]),
     variant("w8a16_bf16_m8", Format::Bf16, Use::Large, [8, 2, 3, 8, 3]),
     variant("w8a16_bf16_m16", Format::Bf16, Use::Large, [16, 2, 3, 8, 3]),
-    variant("w8a16_bf16_m32", Format::Bf16, Use::Large, [32, 2, 3, 4, 2]),
+    variant("w8a16_bf16_m32", Format::Bf16, Use::Large, [32, 1, 3, 4, 2]),
     variant("w8a16_bf16_m64", Format::Bf16, Use::Large, [64, 1, 3, 2, 1]),
     variant("w8a16_bf16_m8_cluster", Format::Bf16, Use::Clusters, [8, 2, 3, 4, 3]),
     variant("w8a16_bf16_m16_cluster", Format::Bf16, Use::Clusters, [16, 2, 2, 4, 3]),

@@ -17,6 +17,9 @@ pub(super) struct Variant {
     blocks_per_sm: u32,
 }
 
+/// Sequences and heads that a block of the kernel that combines has in hand at a time.
+const TEAMS: usize = 4;
+
 /// All of them.
 pub(super) const VARIANTS: [Variant; 2] = [
     Variant { name: "mla_bf16_h64", heads: 64, warps: 8, tokens: 32, stages: 3, blocks_per_sm: 1 },
@@ -46,7 +49,7 @@ impl Variant {
         // The ring, a quarter of the scores each, the weights; rows of both are padded.
         let shared = stages * tokens * VALUES * 2 + 4 * heads * (tokens + 8) * 4 + heads * (tokens * 2 + 16);
         let kernel = kernels.kernel(name, (warps * 32) as u32, shared)?;
-        let merge = kernels.kernel("mla_merge", LATENT as u32, 0)?;
+        let merge = kernels.kernel("mla_merge", (TEAMS * LATENT / 4) as u32, 0)?;
         Ok(Loaded { variant: self, kernel, merge, blocks: gpu.facts.multiprocessors * kernel.resident.min(blocks_per_sm) })
     }
 }
@@ -69,6 +72,12 @@ impl Loaded {
     pub(super) fn blocks_for(&self, query_heads: usize) -> u32 {
         let parts = (query_heads / self.variant.heads) as u32;
         (self.blocks / parts).max(1) * parts
+    }
+
+    /// Blocks of the kernel that combines.
+    pub(super) fn merge_blocks(&self, gpu: &Gpu, shape: &Shape) -> u32 {
+        let most = gpu.facts.multiprocessors * self.merge.resident.min(2);
+        most.min((shape.lengths.len() * shape.heads).div_ceil(TEAMS) as u32)
     }
 
     /// Bytes of the partial outputs that blocks leave, and of their maxima and sums: two slots a block.

@@ -108,7 +108,7 @@ impl<'s, 'a> Step<'s, 'a> {
             Argument::from(loaded.variant.heads),
             self.shape.argument(),
         ];
-        gpu.launch(&loaded.merge, (self.shape.lengths.len() * self.shape.heads) as u32, order, &arguments)
+        gpu.launch(&loaded.merge, loaded.merge_blocks(gpu, &self.shape), order, &arguments)
     }
 
     /// The output of one launch with the first set; what the launch does not write is NaN, and so is what blocks left before.
