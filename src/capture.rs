@@ -10,6 +10,7 @@ pub mod place;
 pub mod python;
 pub mod record;
 pub mod redact;
+pub mod rewrite;
 pub mod tool;
 pub mod variable;
 

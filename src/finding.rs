@@ -26,7 +26,7 @@ impl Severity {
 }
 
 /// One thing that is wrong, or worth knowing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Finding {
     /// Kebab-case id that names the problem, such as `flag-removed`; `gpudoctor explain ID` has its page.
     pub id: String,
@@ -43,7 +43,7 @@ pub struct Finding {
 }
 
 /// A fact that a finding rests on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Evidence {
     /// The fact's name, such as `driver.version` or `vllm.swap-space`.
     pub fact: String,
@@ -54,7 +54,7 @@ pub struct Evidence {
 }
 
 /// One way to mend a finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Fix {
     /// What to do, in the imperative.
     pub text: String,
@@ -83,7 +83,8 @@ impl Fix {
 }
 
 /// Whether a fix can harm what runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Risk {
     /// Cannot.
     Safe,

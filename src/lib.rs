@@ -22,6 +22,7 @@ pub mod pick;
 pub mod startup;
 pub mod check;
 pub mod diagnose;
+pub mod picture;
 pub mod render;
 pub mod fetch;
 pub mod probe;

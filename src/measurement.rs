@@ -131,6 +131,8 @@ pub struct Sample {
     pub launch: Launch,
     /// Bytes that one launch has to move: data that is read and written once, at least. Zero where only time matters.
     pub bytes: Bytes,
+    /// Floating-point operations that one launch has to do, a multiplication and an addition each; absent where it computes nothing.
+    pub flops: Option<u64>,
     /// How long it took.
     pub time: Spread,
     /// The largest deviation from a reference in 64-bit floats, as a share of the reference's root mean square.
@@ -160,6 +162,11 @@ impl Sample {
     /// Bytes a second, where bytes were moved.
     pub fn rate(&self) -> Option<f64> {
         (self.bytes.0 > 0).then(|| self.bytes.0 as f64 / self.time.median)
+    }
+
+    /// Floating-point operations for each byte that has to move.
+    pub fn intensity(&self) -> Option<f64> {
+        Some(self.flops? as f64 / self.bytes.0 as f64).filter(|intensity| intensity.is_finite())
     }
 }
 

@@ -4,7 +4,6 @@
 //! templates only print it. [`validate`] reads every file back and compares it with what was meant, and
 //! only a [`validate::Validated`] set of files can be written.
 
-pub mod bar;
 pub mod options;
 pub mod quote;
 pub mod templates;
@@ -12,6 +11,7 @@ pub mod validate;
 pub mod vllm;
 
 use crate::hint::Hint;
+use crate::picture::{budget, pen};
 use crate::plan::outcome::Plan;
 use crate::render::options::RenderOptions;
 
@@ -30,12 +30,14 @@ pub enum ArtifactKind {
     Kubernetes,
     /// The explanation, for people.
     Explanation,
+    /// The budget as a picture, which the explanation shows.
+    Picture,
 }
 
 impl ArtifactKind {
     /// All kinds, in the order they are listed.
-    pub const ALL: [Self; 6] =
-        [Self::EngineConfig, Self::Environment, Self::Dockerfile, Self::Compose, Self::Kubernetes, Self::Explanation];
+    pub const ALL: [Self; 7] =
+        [Self::EngineConfig, Self::Environment, Self::Dockerfile, Self::Compose, Self::Kubernetes, Self::Explanation, Self::Picture];
 
     /// The name of the file.
     pub const fn file_name(self) -> &'static str {
@@ -46,6 +48,7 @@ impl ArtifactKind {
             Self::Compose => "compose.yaml",
             Self::Kubernetes => "kubernetes.yaml",
             Self::Explanation => "PLAN.md",
+            Self::Picture => "budget.svg",
         }
     }
 
@@ -58,6 +61,7 @@ impl ArtifactKind {
             Self::Compose => "compose",
             Self::Kubernetes => "kubernetes",
             Self::Explanation => "explanation",
+            Self::Picture => "picture",
         }
     }
 
@@ -82,7 +86,17 @@ pub struct Artifact {
 /// Renders every file of `plan`.
 pub fn render(plan: &Plan, options: &RenderOptions) -> Result<Vec<Artifact>, RenderError> {
     let context = vllm::context(plan, options)?;
-    templates::print(&context)
+    let mut artifacts = templates::print(&context)?;
+    artifacts.push(Artifact { kind: ArtifactKind::Picture, text: picture(plan).ok_or(RenderError::Incomplete("budget"))? });
+    Ok(artifacts)
+}
+
+/// The memory of one GPU as a picture.
+fn picture(plan: &Plan) -> Option<String> {
+    let title = if plan.devices.count > 1 { "Memory of each GPU" } else { "GPU memory" };
+    let title = format!("{title}: {} on {}", plan.model.id, plan.devices.name);
+    let drawing = budget::draw(plan.budget.as_ref()?, plan.devices.limit, &title)?;
+    Some(pen::document("gpudoctor plan", &[drawing]))
 }
 
 /// Why a plan cannot be rendered.

@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "startup",
     "check",
     "diagnose",
+    "picture",
     "render",
     "report",
     "explain",

@@ -78,3 +78,41 @@ fn the_figures_of_a_step_can_be_explained() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("3133 GB/s") && text.contains("speed.gemm_share_of_read"), "{text}");
 }
+
+/// What was measured elsewhere is shown again, in every form, without a GPU; the exit code is that of its findings.
+#[test]
+fn a_saved_report_is_shown_again() {
+    const TWO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/drawn/bench.json");
+    for (format, start) in [
+        ("text", "GPU 0  NVIDIA H100 80GB HBM3"),
+        ("json", "{"),
+        ("markdown", "## gpudoctor bench\n"),
+        ("html", "<!DOCTYPE html>"),
+        ("svg", "<svg "),
+        ("junit", "<?xml"),
+        ("github", "::error title=gpudoctor bench%3A gpu-slow"),
+    ] {
+        let output = run(&format!("bench --from {TWO} --format {format}"));
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(1), 0), "{format}: {text}");
+        assert!(text.starts_with(start) && text.ends_with('\n'), "{format}: {text:.200}");
+        assert_eq!(run(&format!("bench --from {TWO} --format {format}")).stdout, output.stdout, "the same again");
+    }
+    assert_eq!(run(&format!("bench --from {RATES}")).status.code(), Some(0));
+}
+
+/// A file that is no report is one error, and nothing is printed.
+#[test]
+fn what_is_no_report_is_an_error() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (arguments, expected) in [
+        (format!("bench --from {manifest} --format svg"), "is no report of `gpudoctor bench`"),
+        ("bench --from /nowhere/bench.json".to_owned(), "`/nowhere/bench.json` does not exist"),
+        (format!("bench --from {RATES} --quick"), "cannot be used with"),
+    ] {
+        let output = run(&arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments}: {complaint}");
+        assert!(complaint.contains(expected), "{arguments}: {complaint}");
+    }
+}

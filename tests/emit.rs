@@ -347,6 +347,31 @@ fn other_files() -> Validated {
     emit(&plan, &RenderOptions::for_plan(&plan))
 }
 
+/// A picture whose bars are not the plan's, that would run something, or that is cut off, is not written.
+#[test]
+fn a_picture_that_says_something_else_is_refused() {
+    let plan = sample::seventy_billion();
+    let options = RenderOptions::for_plan(&plan);
+    let rendered = render(&plan, &options).unwrap();
+    let sound = rendered.iter().find(|artifact| artifact.kind == ArtifactKind::Picture).unwrap().text.clone();
+    let first = sound.split("data-size=\"").nth(1).unwrap().split('"').next().unwrap();
+    for (told, broken) in [
+        ("each bar", sound.replace(&format!("data-size=\"{first}\""), "data-size=\"1\"")),
+        ("the bar of all", sound.replacen(first, "1", 1)),
+        ("`script` has no place", sound.replace("</svg>", "<script/></svg>")),
+        ("`svg` has no place", sound.replacen("<svg ", "<svg onload=\"x()\" ", 1)),
+        ("budget.svg", sound.chars().take(2000).collect()),
+    ] {
+        let mut artifacts = rendered.clone();
+        artifacts
+            .iter_mut()
+            .filter(|artifact| artifact.kind == ArtifactKind::Picture)
+            .for_each(|artifact| artifact.text.clone_from(&broken));
+        let error = validate(&plan, &options, artifacts).expect_err(told).to_string();
+        assert!(error.contains("budget.svg") && error.contains(told), "{told}: {error}");
+    }
+}
+
 fn names(directory: &Path) -> BTreeSet<String> {
     std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
@@ -357,7 +382,7 @@ fn files_are_created_updated_and_left_alone() {
     let out = directory.path().join("a/b");
     let written = write(&out, &files()).unwrap();
     assert!(written.iter().all(|file| file.change == Change::Created));
-    assert_eq!(names(&out).len(), 7, "six files and the manifest, no rest: {:?}", names(&out));
+    assert_eq!(names(&out).len(), 8, "seven files and the manifest, no rest: {:?}", names(&out));
     let again = write(&out, &files()).unwrap();
     assert!(again.iter().all(|file| file.change == Change::Unchanged));
     let other = write(&out, &other_files()).unwrap();

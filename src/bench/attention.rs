@@ -115,6 +115,7 @@ fn time<'a>(
         let heads = format!("{query_heads}/{kv_heads} heads of {}{order}", variant.head_size);
         let mut sample = sample(&format!("attention-{}", variant.kv.name()), format!("{heads} {}", at(&step.shape)), launch, bytes, timing);
         small.clone().worse(checked.clone()).worse(same).into_sample(&mut sample, variant.error_limit());
+        sample.flops = Some(step.shape.flops());
         sample.note.clone_from(&note);
         sample.reduced = note.is_some();
         bench.say(Report::Sample(Box::new(sample)));

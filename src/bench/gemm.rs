@@ -120,6 +120,7 @@ fn shape(
                 bytes,
                 timing,
             );
+            sample.flops = Some(matrix.flops(rows));
             deviation.into_sample(&mut sample, reference::limit(format));
             sample.note.clone_from(&note);
             sample.reduced = note.is_some();

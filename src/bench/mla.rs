@@ -104,6 +104,7 @@ fn time<'a>(
         let launch = if *launched == Order::Overlapped { Launch::Overlapped } else { Launch::Plain };
         let name = format!("mla-{}", Format::Bf16.name());
         let mut sample = sample(&name, format!("{heads} heads {}", at(&step.shape)), launch, bytes, timing);
+        sample.flops = Some(step.shape.flops());
         small.clone().worse(checked.clone()).worse(same).into_sample(&mut sample, ERROR_LIMIT);
         sample.note.clone_from(&note);
         sample.reduced = note.is_some();

@@ -3,10 +3,11 @@
 mod process;
 mod replace;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::capture::Capture;
 use crate::capture::call::Call;
+use crate::capture::rewrite::rewritten;
 use crate::reading::Reading;
 use replace::{Replacer, Scope};
 
@@ -44,17 +45,15 @@ pub fn redacted(mut capture: Capture, known: &Identifiers) -> Result<Capture, se
             }
         }
     }
-    let Value::Object(sections) = serde_json::to_value(&capture)? else { return Ok(capture) };
-    let sections: Map<String, Value> = sections
-        .into_iter()
-        .map(|(name, section)| {
+    let mut capture = rewritten(&capture, |capture| {
+        let Value::Object(sections) = capture else { return };
+        for (name, section) in sections {
             let scope = if name == "image" || name == "libraries" { Scope::Versions } else { Scope::Any };
-            let section =
-                if matches!(name.as_str(), "schema" | "gpudoctor" | "taken_at") { section } else { walk(section, scope, &mut replacer) };
-            (name, section)
-        })
-        .collect();
-    let mut capture: Capture = serde_json::from_value(Value::Object(sections))?;
+            if !matches!(name.as_str(), "schema" | "gpudoctor" | "taken_at") {
+                *section = walk(section.take(), scope, &mut replacer);
+            }
+        }
+    })?;
     capture.redacted = true;
     Ok(capture)
 }
@@ -75,9 +74,7 @@ pub fn without_secrets(capture: &Capture) -> Result<Capture, serde_json::Error> 
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    let mut value = serde_json::to_value(capture)?;
-    walk(&mut value);
-    serde_json::from_value(value)
+    rewritten(capture, walk)
 }
 
 fn walk(value: Value, scope: Scope, replacer: &mut Replacer) -> Value {

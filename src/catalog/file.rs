@@ -9,6 +9,7 @@ use super::error::CatalogError;
 use super::origin::Origin;
 use super::place::Place;
 use super::row::Row;
+use super::transcode;
 
 mod embedded {
     /// A built-in file.
@@ -91,7 +92,7 @@ impl RuleFile {
                 excerpt: String::new(),
             }),
             Text::Toml(toml) => {
-                toml::from_str(toml).map_err(|error| CatalogError::at(self.origin.path(), toml, error.span(), error.message()))
+                transcode::decode(toml).map_err(|fault| CatalogError::at(self.origin.path(), toml, fault.span, &fault.message))
             }
         }
     }

@@ -117,6 +117,13 @@ pub struct Throughput {
     pub confidence: ThroughputConfidence,
 }
 
+impl Throughput {
+    /// TFLOPS of 16-bit products: of bfloat16, or of float16 on cards that have no other.
+    pub fn of_16_bits(&self) -> f64 {
+        if self.bf16_tflops > 0.0 { self.bf16_tflops } else { self.fp16_tflops }
+    }
+}
+
 /// How well arithmetic rates are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

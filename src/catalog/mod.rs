@@ -35,6 +35,7 @@ mod shape;
 mod sign;
 mod timeline;
 mod torch;
+mod transcode;
 mod validate;
 mod xid;
 

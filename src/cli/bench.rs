@@ -12,6 +12,7 @@ Examples:
   gpudoctor bench                                           everything, about 12 s for each GPU
   gpudoctor bench --quick --only int4,attention             the kernels of serving alone
   gpudoctor bench -o bench.json                             the report for people, and the figures in a file
+  gpudoctor bench --from bench.json --format html > bench.html
 
 Exit codes:
   0  what was measured is right and fast enough
@@ -38,6 +39,10 @@ pub struct BenchCommand {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Subject")]
     pub timeout: u64,
 
+    /// Show what was measured before, as `bench -o FILE` wrote it, here or elsewhere; `-` reads it from stdin
+    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with_all = ["only", "gpu", "quick", "timeout", "output"])]
+    pub from: Option<PathBuf>,
+
     /// The form of the report
     #[arg(long, value_enum, default_value_t = BenchFormat::Text, help_heading = "Output")]
     pub format: BenchFormat,
@@ -58,4 +63,14 @@ pub enum BenchFormat {
     Text,
     /// The stable contract; docs/schema has its JSON Schema
     Json,
+    /// For a job summary, a pull request or a page
+    Markdown,
+    /// A page with pictures, which loads nothing
+    Html,
+    /// The pictures alone: a roofline, and bars against floors
+    Svg,
+    /// JUnit XML, for the test reports of a CI system
+    Junit,
+    /// Workflow annotations of GitHub Actions
+    Github,
 }

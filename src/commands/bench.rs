@@ -1,5 +1,6 @@
 //! `bench`: find the devices, measure each, judge, report.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::bench::{self, Devices, Request};
@@ -7,6 +8,7 @@ use crate::catalog::Catalog;
 use crate::cli::{BenchCommand, BenchFormat};
 use crate::commands::{benched, output};
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
+use crate::finding::Severity;
 use crate::measurement::{Device, Family, judge};
 use crate::report::{self, json};
 
@@ -18,6 +20,9 @@ const SET_UP: Duration = Duration::from_secs(60);
 /// # Errors
 /// When a device that was named does not exist, or the file cannot be written.
 pub fn run(command: &BenchCommand) -> Result<u8, Error> {
+    if let Some(path) = &command.from {
+        return again(command, path);
+    }
     let step = Duration::from_secs(command.timeout);
     let request = Request { families: families(command), quick: command.quick, set_up: SET_UP.min(step.max(Duration::from_secs(5))), step };
     let found = bench::devices(&request);
@@ -30,17 +35,45 @@ pub fn run(command: &BenchCommand) -> Result<u8, Error> {
         output::failure(&Error::input(format!("the driver named {count} devices and then no more: {}", stop.reason())));
     }
     let code = if failed || found.stop.is_some() { EXIT_FINDINGS } else { EXIT_GOOD };
-    let machine = json::bench::render(&judged, found.cuda, found.version.as_deref(), code)
-        .map_err(|error| Error::internal(format!("no JSON form: {error}")))?;
+    let machine = json::bench::render(&judged, found.cuda, found.version.as_deref(), code).map_err(no_form)?;
     if let Some(path) = &command.output {
         benched::write(path, &machine).map_err(|error| Error::input(format!("the report cannot be written: {error}")))?;
     }
     benched::keep(&machine, &request.families);
-    output::print(&match command.format {
-        BenchFormat::Text => report::bench::render(&judged, output::width()),
-        BenchFormat::Json => machine,
-    })?;
+    output::print(&rendered(command.format, &judged, machine)?)?;
     Ok(code)
+}
+
+/// Shows a report that was written before.
+fn again(command: &BenchCommand, path: &Path) -> Result<u8, Error> {
+    let saved = benched::saved(path)?;
+    let worst = saved.gpus.iter().filter_map(judge::GpuJudged::worst).max();
+    // Findings decide anew; what the report failed for without one, such as a device that was lost while they were counted, stays.
+    let code = match worst {
+        Some(worst) if worst >= command.fail_on.severity() => EXIT_FINDINGS,
+        Some(Severity::Warning | Severity::Error) => EXIT_GOOD,
+        _ => saved.exit_code.min(EXIT_FINDINGS),
+    };
+    let machine = json::bench::render(&saved.gpus, saved.driver_cuda, saved.driver.as_deref(), code).map_err(no_form)?;
+    output::print(&rendered(command.format, &saved.gpus, machine)?)?;
+    Ok(code)
+}
+
+/// The report in the form that is asked for; `machine` is its JSON.
+fn rendered(format: BenchFormat, gpus: &[judge::GpuJudged], machine: String) -> Result<String, Error> {
+    Ok(match format {
+        BenchFormat::Text => report::bench::render(gpus, output::width()),
+        BenchFormat::Json => machine,
+        BenchFormat::Markdown => report::markdown::bench::render(gpus),
+        BenchFormat::Html => report::html::bench(gpus).map_err(no_form)?,
+        BenchFormat::Svg => report::drawn::svg(gpus),
+        BenchFormat::Junit => report::junit::bench(gpus).map_err(no_form)?,
+        BenchFormat::Github => report::github::bench(gpus),
+    })
+}
+
+fn no_form(error: impl std::fmt::Display) -> Error {
+    Error::internal(format!("the report has no such form: {error}"))
 }
 
 /// What is asked for, in the order in which it is measured.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the age of the kept file comes from the clock")]
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -9,12 +10,14 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::catalog::Catalog;
-use crate::commands::{measured, output};
+use crate::commands::{input, measured, output};
 use crate::error::Error;
 use crate::measurement::Family;
 use crate::plan::outcome::Devices;
 use crate::plan::rates::{PackedSample, Rates};
+use crate::report::json;
 use crate::report::json::bench::SCHEMA;
+use crate::report::json::bench::read::Saved;
 use crate::units::{Bytes, BytesPerSecond, Milliseconds};
 
 /// The file in the cache directory.
@@ -71,6 +74,21 @@ pub fn read(path: &Path) -> Result<Benched, Error> {
     parse(path, false).map_err(|problem| {
         Error::input(format!("`--bench {}`: {problem}", path.display())).with_hint("write one with `gpudoctor bench -o bench.json`")
     })
+}
+
+/// The report at `path`, whole, to be shown again; `-` is the standard input.
+///
+/// # Errors
+/// When it cannot be read or is no such report.
+pub fn saved(path: &Path) -> Result<Saved, Error> {
+    const HINT: &str = "write one with `gpudoctor bench -o bench.json`";
+    let name = input::Name(path);
+    let mut text = String::new();
+    input::open(path, HINT)?.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| input::unreadable(path, &error, HINT))?;
+    if text.len() as u64 > LARGEST {
+        return Err(Error::input(format!("{name} is larger than {}, and no report is", Bytes(LARGEST))).with_hint(HINT));
+    }
+    json::bench::read::read(&text).map_err(|problem| Error::input(format!("{name} cannot be shown: {problem}")).with_hint(HINT))
 }
 
 /// The report that was kept, if it is recent.

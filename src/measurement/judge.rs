@@ -53,6 +53,8 @@ pub struct GpuJudged {
     pub measured: GpuMeasured,
     /// Bandwidth of its memory in bytes a second: of the data sheet, or what the driver's clock and width make.
     pub peak: Option<f64>,
+    /// Floating-point operations a second of 16-bit products, dense, of the data sheet; absent for a card that is not known.
+    pub tensor_peak: Option<f64>,
     /// Measurements, family by family.
     pub results: Vec<Judged>,
     /// What is wrong.
@@ -84,7 +86,8 @@ pub fn judge(measured: GpuMeasured, catalog: &Catalog) -> GpuJudged {
     let known = catalog.gpu_on_machine(&measured.device.name, measured.device.memory);
     let sheet = known.map(|gpu| gpu.memory.bandwidth_gb_s * 1e9);
     let peak = sheet.or(Some(measured.device.peak_bytes_per_second)).filter(|rate| *rate > 0.0);
-    let mut judged = GpuJudged { measured, peak, results: Vec::new(), findings: Vec::new() };
+    let tensor_peak = known.map(|gpu| gpu.throughput.of_16_bits() * 1e12).filter(|rate| *rate > 0.0);
+    let mut judged = GpuJudged { measured, peak, tensor_peak, results: Vec::new(), findings: Vec::new() };
     let subject = format!("gpu:{}", judged.measured.device.index);
     for family in &judged.measured.families {
         for sample in &family.samples {

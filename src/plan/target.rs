@@ -107,7 +107,7 @@ fn description(
     target: &Target,
     assumed: Vec<String>,
 ) -> Devices {
-    let sixteen_bit = if gpu.throughput.bf16_tflops > 0.0 { gpu.throughput.bf16_tflops } else { gpu.throughput.fp16_tflops };
+    let sixteen_bit = gpu.throughput.of_16_bits();
     Devices {
         name,
         count,

@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::capture::rewrite::rewritten;
 use crate::reading::Reading;
 
 /// The hidden word that makes the program a probe.
@@ -130,9 +131,7 @@ pub(super) fn cut<T: Serialize + DeserializeOwned>(part: &mut T, reason: &str) {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-    let Ok(mut value) = serde_json::to_value(&*part) else { return };
-    replace(&mut value, &serde_json::json!({ "stuck": reason }));
-    if let Ok(marked) = serde_json::from_value(value) {
+    if let Ok(marked) = rewritten(part, |value| replace(value, &serde_json::json!({ "stuck": reason }))) {
         *part = marked;
     }
 }

@@ -9,16 +9,17 @@ use sha2::{Digest, Sha256};
 use crate::render::vllm::Context;
 use crate::render::{Artifact, ArtifactKind, RenderError, quote};
 
-/// The template of each file.
-const fn source(kind: ArtifactKind) -> &'static str {
-    match kind {
+/// The files that have a template, and it; pictures are drawn.
+const fn source(kind: ArtifactKind) -> Option<&'static str> {
+    Some(match kind {
         ArtifactKind::EngineConfig => include_str!("../../templates/vllm/serve.yaml.j2"),
         ArtifactKind::Environment => include_str!("../../templates/vllm/env.j2"),
         ArtifactKind::Dockerfile => include_str!("../../templates/vllm/Dockerfile.j2"),
         ArtifactKind::Compose => include_str!("../../templates/vllm/compose.yaml.j2"),
         ArtifactKind::Kubernetes => include_str!("../../templates/vllm/kubernetes.yaml.j2"),
         ArtifactKind::Explanation => include_str!("../../templates/vllm/PLAN.md.j2"),
-    }
+        ArtifactKind::Picture => return None,
+    })
 }
 
 /// The context of every template: what was decided, and serve.yaml itself for the files that carry it.
@@ -30,12 +31,12 @@ struct Printed<'a> {
     serve_yaml_sha256: String,
 }
 
-/// Prints every file of `context`.
+/// Prints every file that has a template of `context`.
 pub fn print(context: &Context) -> Result<Vec<Artifact>, RenderError> {
     let environment = environment()?;
     let serve_yaml = print_one(&environment, ArtifactKind::EngineConfig, context, "")?;
     let mut artifacts = vec![Artifact { kind: ArtifactKind::EngineConfig, text: serve_yaml.clone() }];
-    for kind in ArtifactKind::ALL.into_iter().skip(1) {
+    for kind in ArtifactKind::ALL.into_iter().skip(1).filter(|kind| source(*kind).is_some()) {
         artifacts.push(Artifact { kind, text: print_one(&environment, kind, context, &serve_yaml)? });
     }
     Ok(artifacts)
@@ -65,9 +66,9 @@ fn environment() -> Result<Environment<'static>, RenderError> {
     environment.add_filter("one_line", |text: String| quote::one_line(&text));
     environment.add_filter("markdown", |text: String| quote::markdown(&text));
     environment.add_filter("code", |text: String| quote::markdown_code(&text));
-    for kind in ArtifactKind::ALL {
+    for (kind, source) in ArtifactKind::ALL.into_iter().filter_map(|kind| Some((kind, source(kind)?))) {
         let failed = |error: minijinja::Error| RenderError::Template { file: kind.file_name(), source: Box::new(error) };
-        environment.add_template(kind.file_name(), source(kind)).map_err(failed)?;
+        environment.add_template(kind.file_name(), source).map_err(failed)?;
     }
     Ok(environment)
 }

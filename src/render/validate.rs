@@ -4,6 +4,7 @@ pub mod compose;
 pub mod dockerfile;
 pub mod dotenv;
 pub mod kubernetes;
+pub mod picture;
 pub mod serve;
 
 use serde_json::Value;
@@ -57,6 +58,7 @@ pub fn validate(plan: &Plan, options: &RenderOptions, artifacts: Vec<Artifact>) 
             ArtifactKind::Compose => compose::check(reader, text, &context)?,
             ArtifactKind::Kubernetes => kubernetes::check(reader, text, serve_yaml(&artifacts), &context)?,
             ArtifactKind::Explanation => explanation(reader, text, &context)?,
+            ArtifactKind::Picture => picture::check(reader, text, plan)?,
         }
     }
     let statement = format!("{} files read back as planned", artifacts.len());

@@ -85,12 +85,16 @@ fn headline(finding: &Finding, note: &str, width: usize) -> String {
 
 /// The message, after the card or the pair that it is about.
 fn message(finding: &Finding, width: usize) -> String {
-    let about = match finding.subject.split_once(':') {
-        Some(("gpu", number)) if number.parse::<u64>().is_ok() => format!("  GPU {number}: "),
-        Some(("link", pair)) => format!("  GPUs {}: ", pair.replace('-', " and ")),
-        _ => "  ".to_owned(),
-    };
-    wrap(&finding.message, &about, "  ", width)
+    wrap(&finding.message, &format!("  {}", about(finding)), "  ", width)
+}
+
+/// The card or the pair that a finding is about, as it stands before the message; nothing where it is about none.
+pub(super) fn about(finding: &Finding) -> String {
+    match finding.subject.split_once(':') {
+        Some(("gpu", number)) if number.parse::<u64>().is_ok() => format!("GPU {number}: "),
+        Some(("link", pair)) => format!("GPUs {}: ", pair.replace('-', " and ")),
+        _ => String::new(),
+    }
 }
 
 /// Facts in columns: name, value, where it was read.

@@ -3,6 +3,7 @@
 use crate::check::Diagnosis;
 use crate::diagnose::{self, Arithmetic};
 use crate::finding::{Finding, Fix, Severity};
+use crate::measurement::judge::GpuJudged;
 use crate::plan::outcome::Plan;
 use crate::report::verdict;
 use crate::startup::{Answer, Change};
@@ -21,6 +22,18 @@ pub fn check(diagnosis: &Diagnosis) -> String {
     let level = if diagnosis.count(Severity::Error) == 0 { "notice" } else { "error" };
     let mut lines: Vec<String> = diagnosis.findings.iter().map(|judged| annotation("check", &judged.finding)).collect();
     lines.push(command(level, "", "check", None, &crate::report::check::counts(diagnosis)));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The annotations of measurements. Ends with a line break.
+pub fn bench(gpus: &[GpuJudged]) -> String {
+    let findings = || gpus.iter().flat_map(|gpu| &gpu.findings);
+    let level = if findings().any(|finding| finding.severity == Severity::Error) { "error" } else { "notice" };
+    // An annotation shows no subject: of several cards, it has to say which.
+    let told = |finding: &Finding| Finding { message: format!("{}{}", super::check::about(finding), finding.message), ..finding.clone() };
+    let mut lines: Vec<String> = findings().map(|finding| annotation("bench", &told(finding))).collect();
+    lines.push(command(level, "", "bench", None, &super::bench::last(gpus)));
     lines.push(String::new());
     lines.join("\n")
 }

@@ -3,7 +3,7 @@
 use crate::facts::gpu::holders::duration;
 use crate::facts::{Facts, Gpu};
 use crate::pick;
-use crate::render::bar::{Glyphs, bar};
+use crate::picture::bar::{Glyphs, bar};
 use crate::report::layout::{columns, pad, wrap};
 use crate::report::style;
 

@@ -1,9 +1,12 @@
-//! A diagnosis as JUnit XML: one test case a check, one failure a finding that is an error or a warning.
+//! A diagnosis or measurements as JUnit XML: one test case a check or a measurement, one failure a finding that is an error or a
+//! warning.
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::check::{Diagnosis, Judged};
-use crate::finding::Severity;
+use super::bench::{figure, peer, shape, share};
+use crate::check::Diagnosis;
+use crate::finding::{Finding, Severity};
+use crate::measurement::judge::{GpuJudged, Verdict};
 
 /// The report. Ends with a line break.
 ///
@@ -12,16 +15,53 @@ use crate::finding::Severity;
 pub fn check(diagnosis: &Diagnosis) -> Result<String, SerializeError> {
     let mut suite = TestSuite::new("gpudoctor check");
     for judged in &diagnosis.findings {
-        suite.add_test_case(finding(judged));
+        suite.add_test_case(finding(CHECK, &judged.finding));
     }
     for skipped in &diagnosis.skipped {
-        let mut status = TestCaseStatus::skipped();
-        status.set_message(skipped.reason.as_str());
-        suite.add_test_case(case(&skipped.id, status));
+        suite.add_test_case(skip(CHECK, &skipped.id, &skipped.reason));
     }
     for id in &diagnosis.passed {
-        suite.add_test_case(case(id, TestCaseStatus::success()));
+        suite.add_test_case(case(CHECK, id, TestCaseStatus::success()));
     }
+    written(suite)
+}
+
+/// Measurements: a finding each that fails, then what passed, then what was not measured. Ends with a line break.
+///
+/// # Errors
+/// When they have no XML form.
+pub fn bench(gpus: &[GpuJudged]) -> Result<String, SerializeError> {
+    let mut suite = TestSuite::new("gpudoctor bench");
+    for gpu in gpus {
+        let named = |what: String| format!("{what} (gpu:{})", gpu.measured.device.index);
+        for found in &gpu.findings {
+            suite.add_test_case(finding(BENCH, found));
+        }
+        for result in gpu.results.iter().filter(|result| result.verdict == Verdict::Pass) {
+            let name = named(format!("{} {}", result.sample.kernel, shape(result)));
+            let mut passed = case(BENCH, &name, TestCaseStatus::success());
+            let words = [figure(result), share(result)];
+            passed.set_system_out(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "));
+            suite.add_test_case(passed);
+        }
+        for link in gpu.peers().filter(|peer| peer.verified) {
+            let [name, how, figure, ..] = peer(link);
+            let mut passed = case(BENCH, &named(name), TestCaseStatus::success());
+            passed.set_system_out(format!("{figure}, {how}"));
+            suite.add_test_case(passed);
+        }
+        for (name, stop) in gpu.skipped() {
+            suite.add_test_case(skip(BENCH, &named(name), stop.reason()));
+        }
+    }
+    written(suite)
+}
+
+/// The names of the suites' classes.
+const CHECK: &str = "gpudoctor.check";
+const BENCH: &str = "gpudoctor.bench";
+
+fn written(suite: TestSuite) -> Result<String, SerializeError> {
     let mut report = Report::new("gpudoctor");
     report.add_test_suite(suite);
     let mut text = report.to_string()?;
@@ -31,18 +71,23 @@ pub fn check(diagnosis: &Diagnosis) -> Result<String, SerializeError> {
     Ok(text)
 }
 
-fn case(name: &str, status: TestCaseStatus) -> TestCase {
+fn case(class: &str, name: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(name, status);
-    case.set_classname("gpudoctor.check");
+    case.set_classname(class);
     case
 }
 
+fn skip(class: &str, name: &str, reason: &str) -> TestCase {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(reason);
+    case(class, name, status)
+}
+
 /// What is only worth knowing is no failure.
-fn finding(judged: &Judged) -> TestCase {
-    let finding = &judged.finding;
+fn finding(class: &str, finding: &Finding) -> TestCase {
     let name = format!("{} ({})", finding.id, finding.subject);
     if finding.severity == Severity::Info {
-        let mut passed = case(&name, TestCaseStatus::success());
+        let mut passed = case(class, &name, TestCaseStatus::success());
         passed.set_system_out(finding.message.as_str());
         return passed;
     }
@@ -54,5 +99,5 @@ fn finding(judged: &Judged) -> TestCase {
     });
     let evidence = finding.evidence.iter().map(|evidence| format!("{}: {} ({})", evidence.fact, evidence.value, evidence.source));
     status.set_description(evidence.chain(fixes).collect::<Vec<_>>().join("\n"));
-    case(&name, status)
+    case(class, &name, status)
 }

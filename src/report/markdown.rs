@@ -1,10 +1,12 @@
 //! The report as Markdown, for a pull request or a page.
 
 use crate::check::{Diagnosis, Judged};
+use crate::finding::Fix;
 use crate::plan::outcome::Plan;
 use crate::report::layout::gib;
 use crate::report::{View, command, verdict};
 
+pub mod bench;
 pub mod diagnose;
 mod startup;
 
@@ -42,10 +44,7 @@ pub fn check(diagnosis: &Diagnosis) -> String {
     sections.extend(diagnosis.subject.as_ref().map(|subject| format!("Examined {}", cell(subject))));
     let row = |judged: &Judged| {
         let finding = &judged.finding;
-        let fix = finding.fixes.first().map_or_else(String::new, |fix| match &fix.command {
-            Some(command) if !command.contains('\n') => format!("{} `{}`", cell(&fix.text), command.replace('|', "\\|")),
-            _ => cell(&fix.text),
-        });
+        let fix = finding.fixes.first().map_or_else(String::new, fix);
         format!("| {} | `{}` | {} | {} | {fix} |", finding.severity.name(), finding.id, cell(&finding.subject), cell(&finding.message))
     };
     let rows = diagnosis.findings.iter().map(row).collect();
@@ -55,6 +54,14 @@ pub fn check(diagnosis: &Diagnosis) -> String {
     sections.push(titled("### Could not be seen\n", unseen.collect()));
     sections.retain(|section| !section.is_empty());
     format!("{}\n", sections.join("\n\n"))
+}
+
+/// A fix in a cell of a table, with its command where that is one line.
+fn fix(fix: &Fix) -> String {
+    match &fix.command {
+        Some(command) if !command.contains('\n') => format!("{} `{}`", cell(&fix.text), command.replace('|', "\\|")),
+        _ => cell(&fix.text),
+    }
 }
 
 /// Lines under a title, or nothing.

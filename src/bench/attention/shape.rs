@@ -53,6 +53,12 @@ impl Shape {
         2 * tokens * self.kv_heads * self.head_size * kv.size() + 2 * self.lengths.len() * self.query_heads * self.head_size * 2
     }
 
+    /// Floating-point operations of a step: scores and the weighted sum of values. What the softmax takes is not counted.
+    pub(super) fn flops(&self) -> u64 {
+        let tokens: usize = self.lengths.iter().sum();
+        4 * (tokens * self.query_heads * self.head_size) as u64
+    }
+
     /// The factor of scores.
     pub(super) fn scale(&self) -> f64 {
         self.sharpness / (self.head_size as f64).sqrt()

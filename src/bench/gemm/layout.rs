@@ -55,6 +55,11 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
+    /// Floating-point operations of a product with so many rows.
+    pub(super) const fn flops(self, rows: usize) -> u64 {
+        2 * (rows * self.n * self.k) as u64
+    }
+
     /// Bytes of the packed weights.
     pub(super) const fn weight_bytes(self) -> usize {
         match self.stored {

@@ -44,6 +44,12 @@ impl Shape {
         2 * (tokens * VALUES + self.lengths.len() * self.heads * (VALUES + LATENT))
     }
 
+    /// Floating-point operations of a step: scores with all values, outputs of the latent.
+    pub(super) fn flops(&self) -> u64 {
+        let tokens: usize = self.lengths.iter().sum();
+        2 * (tokens * self.heads * (VALUES + LATENT)) as u64
+    }
+
     fn scale(&self) -> f64 {
         self.sharpness / QUERY.sqrt()
     }

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use crate::engine::launch::{Launch, Offload};
+use crate::picture;
+use crate::picture::bar::{Glyphs, bar, percent};
+use crate::picture::budget::Part;
 use crate::plan::budget::{Budget, TermName};
 use crate::plan::outcome::Plan;
 use crate::render::RenderError;
-use crate::render::bar::{Glyphs, bar, percent};
 use crate::render::quote;
 use crate::render::vllm::arguments::ArgumentLine;
 use crate::render::vllm::environment::VariableLine;
@@ -51,8 +53,10 @@ pub struct Guide {
     pub assumed: Vec<String>,
     /// Rows of the budget.
     pub budget: Vec<BudgetRow>,
-    /// The bars, drawn.
+    /// The bars, drawn as text.
     pub bars: String,
+    /// What the picture beside the file shows, as a sentence.
+    pub picture: String,
     /// The arguments: flag, value, why.
     pub arguments: Vec<[String; 3]>,
     /// The variables that are set: name, value, why.
@@ -117,6 +121,7 @@ pub fn guide(sources: &Sources<'_>) -> Result<Guide, RenderError> {
         assumed: plan.model.assumed.iter().chain(&plan.devices.assumed).cloned().collect(),
         budget: rows(budget),
         bars: bars(budget, plan.devices.limit),
+        picture: picture::budget::description(budget, plan.devices.limit),
         arguments: sources.arguments.iter().map(|line| [line.flag.clone(), line.yaml.clone(), line.why.join(" ")]).collect(),
         variables: variables(sources.environment),
         speed: speed(plan),
@@ -181,23 +186,13 @@ fn rows(budget: &Budget) -> Vec<BudgetRow> {
     rows
 }
 
-/// A bar for each term and one for the whole device, in share of what the server may take.
+/// A bar for each part and one for all of them, in share of what the server may take.
 fn bars(budget: &Budget, limit: Bytes) -> String {
-    let whole = if limit == Bytes::ZERO { budget.memory_total } else { limit };
-    let share = |bytes: Bytes| bytes.0 as f64 / whole.0.max(1) as f64;
-    let mut rows: Vec<(&str, Bytes)> = budget
-        .terms
-        .iter()
-        .filter(|term| term.name != TermName::Headroom && term.size.expected > Bytes::ZERO)
-        .map(|term| (term.name.title(), term.size.expected))
-        .collect();
-    rows.push(("all of it", budget.device_used.expected));
-    let lines: Vec<String> = rows
-        .into_iter()
-        .map(|(name, bytes)| {
-            format!("{name:<16}{} {:>6}  {}", bar(share(bytes), BAR_WIDTH, Glyphs::Blocks), gib(bytes), percent(share(bytes)))
-        })
-        .collect();
+    let line = |part: &Part| {
+        format!("{:<16}{} {:>6}  {}", part.name, bar(part.share, BAR_WIDTH, Glyphs::Blocks), gib(part.size), percent(part.share))
+    };
+    let mut lines: Vec<String> = picture::budget::parts(budget, limit).iter().map(line).collect();
+    lines.push(line(&picture::budget::whole(budget, limit)));
     lines.join("\n")
 }
 

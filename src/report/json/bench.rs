@@ -1,11 +1,13 @@
 //! `gpudoctor.bench/1`: what `bench --format json` prints. Fields may be added; none is renamed or removed under `/1`.
 
+pub mod read;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
-use crate::measurement::{Conditions, Launch};
+use crate::measurement::{Conditions, Launch, Sample};
 use crate::report::json::finding::Finding;
 
 /// The contract's name and version.
@@ -47,6 +49,8 @@ pub struct GpuReport {
     pub memory_bytes: u64,
     /// Memory bandwidth of the data sheet, or what the driver's clock and width make, in GB/s (10^9).
     pub peak_gb_per_s: Option<f64>,
+    /// 16-bit products of the data sheet, dense, in TFLOP/s (10^12); `null` for a card that is not known.
+    pub peak_tflops: Option<f64>,
     /// Measurements of kernels, and what was skipped.
     pub results: Vec<ResultReport>,
 }
@@ -62,6 +66,8 @@ pub struct ResultReport {
     pub launch: Option<&'static str>,
     /// Bytes that one launch has to move; `null` where only time matters.
     pub bytes: Option<u64>,
+    /// Floating-point operations that one launch has to do; `null` where it computes nothing.
+    pub flops: Option<u64>,
     /// Median time of a launch in microseconds; of a wrong result `null`, as are all its rates.
     pub median_us: Option<f64>,
     /// Of the fastest and the slowest group of launches.
@@ -110,6 +116,8 @@ pub struct HostLink {
     pub gpu: u32,
     /// `host-to-device`, `device-to-host` or `host-both-directions`.
     pub direction: String,
+    /// What was copied.
+    pub shape: String,
     /// 10^9 bytes a second, of both directions together where both were busy.
     pub gb_per_s: Option<f64>,
     /// The least rate that is good.
@@ -120,6 +128,8 @@ pub struct HostLink {
     pub pcie_lanes: Option<u32>,
     /// `pass`, `slow` or `wrong`.
     pub verdict: &'static str,
+    /// What is wrong with the result, or what to know of it.
+    pub reason: Option<String>,
 }
 
 /// Copies from one GPU to another.
@@ -178,6 +188,7 @@ fn gpu(gpu: &GpuJudged) -> GpuReport {
         multiprocessors: device.multiprocessors,
         memory_bytes: device.memory.0,
         peak_gb_per_s: gpu.peak.map(gb),
+        peak_tflops: gpu.tensor_peak.map(|rate| rate / 1e12),
         results: gpu.results.iter().filter(|result| !is_link(result)).map(measured).chain(skipped).collect(),
     }
 }
@@ -188,6 +199,7 @@ fn nothing(kernel: String) -> ResultReport {
         shape: None,
         launch: None,
         bytes: None,
+        flops: None,
         median_us: None,
         fastest_us: None,
         slowest_us: None,
@@ -214,6 +226,7 @@ fn measured(result: &Judged) -> ResultReport {
             Launch::CopyEngine => "copy-engine",
         }),
         bytes: (sample.bytes.0 > 0).then_some(sample.bytes.0),
+        flops: sample.flops,
         median_us: time.map(|time| time.median * 1e6),
         fastest_us: time.map(|time| time.fastest * 1e6),
         slowest_us: time.map(|time| time.slowest * 1e6),
@@ -224,7 +237,7 @@ fn measured(result: &Judged) -> ResultReport {
         error_limit: sample.error_limit,
         floor_gb_per_s: result.floor.map(gb),
         verdict: result.verdict.name(),
-        reason: sample.fault.clone().or_else(|| sample.note.clone()),
+        reason: reason(sample),
         conditions: Some(conditions(&sample.conditions)),
         ..nothing(sample.kernel.clone())
     }
@@ -245,12 +258,18 @@ fn link(gpu: &GpuJudged, result: &Judged) -> HostLink {
     HostLink {
         gpu: gpu.measured.device.index,
         direction: sample.kernel.clone(),
+        shape: sample.shape.clone(),
         gb_per_s: result.rate.map(gb),
         floor_gb_per_s: result.floor.map(gb),
         pcie_generation: sample.conditions.pcie.map(|(generation, _)| generation),
         pcie_lanes: sample.conditions.pcie.map(|(_, lanes)| lanes),
         verdict: result.verdict.name(),
+        reason: reason(sample),
     }
+}
+
+fn reason(sample: &Sample) -> Option<String> {
+    sample.fault.clone().or_else(|| sample.note.clone())
 }
 
 fn peers(gpu: &GpuJudged) -> impl Iterator<Item = PeerReport> {

@@ -1,8 +1,9 @@
 //! The budget of one device as a table, with its bar.
 
+use crate::picture::bar::{Glyphs, bar, percent};
+use crate::picture::budget::whole;
 use crate::plan::budget::{Budget, KvCache, Term, TermName};
 use crate::plan::outcome::Plan;
-use crate::render::bar::{Glyphs, bar, percent};
 use crate::report::layout::{count, gib, pad, size, wrap};
 use crate::report::style;
 use crate::units::Bytes;
@@ -55,7 +56,7 @@ fn kv_note(cache: &KvCache) -> String {
 
 fn used_row(plan: &Plan, budget: &Budget, width: usize) -> String {
     let (used, limit) = (budget.device_used, plan.devices.limit);
-    let share = if limit == Bytes::ZERO { 0.0 } else { used.expected.gib() / limit.gib() };
+    let share = whole(budget, limit).share;
     let bar = if width >= 80 { format!("{} ", bar(share, 20, Glyphs::Blocks)) } else { String::new() };
     let of = format!("of {} {bar}{}", gib(limit), percent(share));
     row("nvidia-smi will show", &gib(used.expected), &gib(used.high), &of, width)
