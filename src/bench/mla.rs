@@ -144,7 +144,7 @@ fn pairs(shape: &Shape) -> Vec<(usize, usize)> {
 impl Variant {
     /// Whether it is the one that is timed with so many heads: the one that shares rows among most of them.
     fn serves(&self, heads: usize) -> bool {
-        let best = kernels::VARIANTS.iter().filter(|variant| heads % variant.heads == 0).map(|variant| variant.heads).max();
+        let best = kernels::VARIANTS.iter().filter(|variant| heads.is_multiple_of(variant.heads)).map(|variant| variant.heads).max();
         best == Some(self.heads)
     }
 }
