@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-KERNELS = ("memory", "w4a16", "paged_attention")
+KERNELS = ("memory", "w4a16", "w8a16", "paged_attention", "mla")
 
 # Virtual architecture -> the PTX version to claim. NVRTC 11.8 writes 7.8, which drivers older than 520 refuse. What the first two
 # use came with 7.4, so that they load from driver 470 on; `griddepcontrol` of the third needs 7.8, but no card that runs it has

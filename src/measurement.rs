@@ -24,13 +24,20 @@ pub enum Family {
     Nccl,
     /// The matrix product of a decode step with 4-bit weights.
     Int4,
+    /// The same with 8-bit weights.
+    Fp8,
     /// Paged attention of a decode step.
     Attention,
+    /// Decode of multi-head latent attention.
+    Mla,
 }
 
 impl Family {
     /// All of them, in order.
-    pub const ALL: [Self; 6] = [Self::Hbm, Self::Host, Self::Peer, Self::Nccl, Self::Int4, Self::Attention];
+    pub const ALL: [Self; 8] = [Self::Hbm, Self::Host, Self::Peer, Self::Nccl, Self::Int4, Self::Fp8, Self::Attention, Self::Mla];
+
+    /// Those of a short measurement: each more would start a process and compile kernels.
+    pub const QUICK: [Self; 6] = [Self::Hbm, Self::Host, Self::Peer, Self::Nccl, Self::Int4, Self::Attention];
 
     /// Its name on the command line and in reports.
     pub const fn name(self) -> &'static str {
@@ -40,7 +47,9 @@ impl Family {
             Self::Peer => "peer",
             Self::Nccl => "nccl",
             Self::Int4 => "int4",
+            Self::Fp8 => "fp8",
             Self::Attention => "attention",
+            Self::Mla => "mla",
         }
     }
 

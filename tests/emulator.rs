@@ -18,7 +18,7 @@ mod collectives;
 
 /// Parts of the driver that no test changes, and the kernels.
 const PARTS: [&str; 2] = ["fibers", "driver"];
-const KERNELS: [&str; 3] = ["memory", "w4a16", "paged_attention"];
+const KERNELS: [&str; 5] = ["memory", "w4a16", "w8a16", "paged_attention", "mla"];
 
 #[derive(Clone, Copy, Debug)]
 enum Card {
@@ -66,7 +66,7 @@ impl Card {
         object
     }
 
-    /// The folder of the driver with `from` replaced by `to` in a kernel's source.
+    /// The folder of the driver with `from` replaced by `to` in a kernel's source, or in what it includes.
     fn broken(self, name: &str, kernel: &str, from: &str, to: &str) -> PathBuf {
         let folder = scratch(&format!("{}-{name}", self.arch()));
         let kernels = folder.join("kernels");
@@ -77,10 +77,13 @@ impl Card {
                 fs_err::copy(&path, kernels.join(path.file_name().unwrap())).unwrap();
             }
         }
-        let file = kernels.join(format!("{kernel}.cu"));
-        let source = fs_err::read_to_string(&file).unwrap();
-        assert_eq!(source.matches(from).count(), 1, "{name}: the place of the fault is one place");
-        fs_err::write(&file, source.replace(from, to)).unwrap();
+        let mut places = 0;
+        for file in [format!("{kernel}.cu"), "weight_stream.cuh".to_owned()].map(|file| kernels.join(file)) {
+            let source = fs_err::read_to_string(&file).unwrap();
+            places += source.matches(from).count();
+            fs_err::write(&file, source.replace(from, to)).unwrap();
+        }
+        assert_eq!(places, 1, "{name}: the place of the fault is one place");
         let sound = self.driver();
         let object = |part: &&str| if *part == kernel { self.compile(part, &kernels, &folder) } else { sound.join(format!("{part}.o")) };
         let objects: Vec<PathBuf> = PARTS.iter().chain(&KERNELS).map(object).collect();
@@ -193,7 +196,7 @@ fn the_kernels_that_only_a_full_run_measures_are_right() {
         report(Card::Ampere.driver(), &["--only", "int4,attention"], &[("EMULATED_FREE_MIB", "10"), ("EMULATED_SMS", "2")]);
     assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
     let shapes: Vec<&str> = results(&report).into_iter().filter_map(|result| result["shape"].as_str()).collect();
-    for part in ["128/8 heads of 128", "64/8 heads of 64", "64/8 heads of 256", "M=32"] {
+    for part in ["128/8 heads of 128", "64/8 heads of 64", "64/8 heads of 256", "M=32", "M=64"] {
         assert!(shapes.iter().any(|shape| shape.contains(part)), "{part}: {shapes:#?}");
     }
 }
@@ -202,11 +205,21 @@ fn the_kernels_that_only_a_full_run_measures_are_right() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn the_kernels_of_hopper_are_right() {
-    let (code, report) = report(Card::Hopper.driver(), &["--quick", "--only", "int4,attention"], &[("EMULATED_SMS", "5")]);
+    let (code, report) = report(
+        Card::Hopper.driver(),
+        &["--quick", "--only", "int4,fp8,attention,mla"],
+        &[("EMULATED_SMS", "5"), ("EMULATED_FREE_MIB", "12")],
+    );
     assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
     let launches: Vec<(&str, &str)> =
         results(&report).into_iter().map(|result| (result["kernel"].as_str().unwrap(), result["launch"].as_str().unwrap())).collect();
-    for launch in [("int4-bf16", "overlapped"), ("attention-bf16", "overlapped"), ("attention-e4m3", "overlapped")] {
+    for launch in [
+        ("int4-bf16", "overlapped"),
+        ("fp8-bf16", "overlapped"),
+        ("attention-bf16", "overlapped"),
+        ("attention-e4m3", "overlapped"),
+        ("mla-bf16", "overlapped"),
+    ] {
         assert!(launches.contains(&launch), "{launch:?}: {launches:?}");
     }
 }
@@ -215,10 +228,15 @@ fn the_kernels_of_hopper_are_right() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn the_kernels_of_turing_are_right() {
-    let (code, report) = report(Card::Turing.driver(), &["--quick", "--only", "int4,attention"], &[]);
+    let (code, report) = report(Card::Turing.driver(), &["--quick", "--only", "int4,fp8,attention,mla"], &[("EMULATED_FREE_MIB", "12")]);
     assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
     let kernels: Vec<&str> = results(&report).into_iter().map(|result| result["kernel"].as_str().unwrap()).collect();
-    assert!(["int4-f16", "attention-f16", "attention-e4m3"].iter().all(|kernel| kernels.contains(kernel)), "{kernels:?}");
+    assert!(["int4-f16", "fp8-f16", "attention-f16", "attention-e4m3"].iter().all(|kernel| kernels.contains(kernel)), "{kernels:?}");
+    // What this card cannot do says so, and is not wrong.
+    let latent: Vec<&Value> =
+        results(&report).into_iter().filter(|result| result["kernel"].as_str().unwrap().starts_with("mla-bf16")).collect();
+    let refused = |result: &&Value| result["verdict"] == "skipped" && result["reason"].as_str().unwrap().contains("compute capability 8.0");
+    assert!(latent.len() == 2 && latent.iter().all(refused), "{latent:#?}");
 }
 
 /// A fault in a kernel is noticed, and a wrong kernel reports no speed.
@@ -229,9 +247,20 @@ fn assert_caught(name: &str, kernel: &str, from: &str, to: &str) {
 
 #[track_caller]
 fn assert_caught_on(card: Card, name: &str, kernel: &str, from: &str, to: &str) {
-    let family = if kernel == "w4a16" { "int4" } else { "attention" };
+    let family = match kernel {
+        "w4a16" => "int4",
+        "w8a16" => "fp8",
+        "mla" => "mla",
+        _ => "attention",
+    };
     let driver = card.broken(name, kernel, from, to);
-    let (code, report) = report(&driver, &["--quick", "--only", family], &[]);
+    // Two matrices of one tile with 8 bits a weight are 4 MiB; few latent rows are enough, and quicker.
+    let memory = match family {
+        "fp8" => "12",
+        "mla" => "5",
+        _ => "8",
+    };
+    let (code, report) = report(&driver, &["--quick", "--only", family], &[("EMULATED_FREE_MIB", memory)]);
     assert_eq!(code, 1, "{name}: {report:#}");
     assert!(ids(&report).contains(&"gpu-result-wrong"), "{name}: {report:#}");
     let wrong: Vec<_> = results(&report).into_iter().filter(|result| result["verdict"] == "wrong").collect();
@@ -246,6 +275,14 @@ fn a_missing_wait_is_caught() {
     assert_caught("wait", "w4a16", wait, "        __syncwarp(); // every lane's");
 }
 
+/// What of an fp8 weight's exponent is lost shows with the largest of them: usual ones do not have that bit.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn a_lost_bit_of_an_exponent_is_caught() {
+    let from = "a[0] = and_or(top, 0x80008000u, (top >> 4) & 0x07f007f0u);";
+    assert_caught("exponent", "w8a16", from, "a[0] = and_or(top, 0x80008000u, (top >> 4) & 0x03f003f0u);");
+}
+
 /// Rows of X are read that other threads have not stored.
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
@@ -257,7 +294,7 @@ fn a_missing_barrier_is_caught() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_wrong_permutation_is_caught() {
-    assert_caught("permutation", "w4a16", "load_shared_16(row + (r & 1) * 16)", "load_shared_16(row)");
+    assert_caught("permutation", "w4a16", "((all & 1) ? 16 - (r & 1) * 16 : (r & 1) * 16)", "((all & 1) ? 16 : 0)");
 }
 
 /// A product leaves the counter of a shared tile as it is, and the next product waits for nobody.
@@ -296,6 +333,54 @@ fn a_tail_that_is_not_zero_filled_is_caught() {
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn pages_that_are_not_looked_up_again_are_caught() {
     assert_caught("look-up", "paged_attention", "if (i && (i & 31) == 0) look_up(i);", "");
+}
+
+/// Latent attention with all heads of a model in blocks of 64, and with those of one rank of eight in one block.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn the_kernels_of_latent_attention_are_right() {
+    let (code, report) = report(Card::Ampere.driver(), &["--quick", "--only", "mla"], &[("EMULATED_SMS", "5"), ("EMULATED_FREE_MIB", "6")]);
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    let found: Vec<(&str, bool)> =
+        results(&report).into_iter().map(|result| (result["shape"].as_str().unwrap(), result["error"].as_f64() > Some(0.0))).collect();
+    assert!(
+        matches!(found.as_slice(), [(all, true), (rank, true)] if all.starts_with("128 heads") && rank.starts_with("16 heads")),
+        "{found:?}"
+    );
+}
+
+/// Warps of a block share the scores and weights of a step: each of the barriers between is needed.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn missing_barriers_of_latent_attention_are_caught() {
+    assert_caught(
+        "weights",
+        "mla",
+        "      __syncthreads(); // the weights and the next step are there, and all have left the step before\n",
+        "",
+    );
+    assert_caught("scores", "mla", "      __syncthreads(); // the scores are there, and all have used the weights\n", "");
+}
+
+/// Chunks of latent rows are read from where others stand.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn a_wrong_permutation_of_latent_rows_is_caught() {
+    assert_caught("latent", "mla", "^ ((n & 7) << 4)) + (n >> 3) * 128", "^ ((n & 7) << 4))");
+}
+
+/// Slots past the newest token are multiplied with weights of zero, and here are not numbers.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn a_tail_of_latent_rows_that_is_not_zero_filled_is_caught() {
+    assert_caught("latent-tail", "mla", "row < rows ? 16u : 0u", "16u");
+}
+
+/// A block that begins inside a sequence has left its part in the slot of the range that it began with.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn parts_of_a_sequence_that_are_mixed_up_are_caught() {
+    assert_caught("slots", "mla", "const u32 first_slot = ranges.start(first) < begin ? 1 : 0;", "const u32 first_slot = 0;");
 }
 
 /// Copies between two devices arrive.

@@ -8,10 +8,11 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 
 use super::driver::{Driver, Error, Gpu};
+use super::gemm::{self, Stored};
 use super::modules::{Kernels, Source};
 use super::nvml::Nvml;
 use super::workbench::Workbench;
-use super::{attention, hbm, host, int4, nccl, peer};
+use super::{attention, hbm, host, mla, nccl, peer};
 use crate::measurement::{Family, Report, Stop};
 use crate::units::Bytes;
 
@@ -83,9 +84,11 @@ fn one(driver: &Driver, gpu: &Gpu, nvml: Option<&Nvml>, family: Family, quick: b
         (Family::Hbm, _) => hbm::measure(&bench)?,
         (Family::Host, _) => host::measure(&bench)?,
         (Family::Peer, _) => peer::measure(&bench, driver)?,
-        (Family::Int4, Some(kernels)) => int4::measure(&bench, &kernels)?,
+        (Family::Int4, Some(kernels)) => gemm::measure(&bench, &kernels, Stored::Int4)?,
+        (Family::Fp8, Some(kernels)) => gemm::measure(&bench, &kernels, Stored::E4m3)?,
         (Family::Attention, Some(kernels)) => attention::measure(&bench, &kernels)?,
-        (Family::Nccl | Family::Int4 | Family::Attention, _) => {}
+        (Family::Mla, Some(kernels)) => mla::measure(&bench, &kernels)?,
+        (Family::Nccl, _) | (Family::Int4 | Family::Fp8 | Family::Attention | Family::Mla, None) => {}
     }
     read_rate(&bench, "reading memory again", Report::ReadAgain)
 }

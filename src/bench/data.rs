@@ -91,6 +91,16 @@ impl Data {
         Self { seed: fastrand::u32(..), cut: format.data() }
     }
 
+    /// New values of e4m3 below 2^-5, and half of them below its normal range.
+    pub(super) fn smallest_e4m3() -> Self {
+        Self { seed: fastrand::u32(..), cut: Cut { mask: 0x8f8f_8f8f, ones: 0 } }
+    }
+
+    /// New values of e4m3 between 128 and 352: its highest exponents, without the pattern that is not a number.
+    pub(super) fn largest_e4m3() -> Self {
+        Self { seed: fastrand::u32(..), cut: Cut { mask: 0x8b8b_8b8b, ones: 0x7070_7070 } }
+    }
+
     /// New random scales.
     pub(super) fn scales(format: Format) -> Self {
         Self { seed: fastrand::u32(..), cut: format.scales() }
@@ -164,6 +174,16 @@ mod tests {
         let (forward, backward): (f32, f32) = (values.iter().sum(), values.iter().rev().sum());
         let exact: f64 = values.iter().copied().map(f64::from).sum();
         assert_eq!((f64::from(forward), f64::from(backward)), (exact, exact));
+    }
+
+    /// The smallest values of e4m3 are those that a format with a larger exponent could lose, the largest are numbers.
+    #[test]
+    fn values_at_the_ends_of_e4m3_are_numbers() {
+        let values = |data: Data| (0..1000).map(|i| data.value(Format::E4m3, i).abs()).collect::<Vec<f64>>();
+        let (smallest, largest) = (values(Data::smallest_e4m3()), values(Data::largest_e4m3()));
+        assert!(smallest.iter().any(|value| (0.0..0.015625).contains(value) && *value > 0.0));
+        assert!(smallest.iter().all(|value| *value < 0.03125));
+        assert!(largest.iter().all(|value| (128.0..=352.0).contains(value)));
     }
 
     /// 0x7e is the largest value of e4m3, 0x01 its smallest.

@@ -15,8 +15,12 @@ pub(super) enum Source {
     Memory,
     /// `w4a16.cu`.
     W4a16,
+    /// `w8a16.cu`.
+    W8a16,
     /// `paged_attention.cu`.
     PagedAttention,
+    /// `mla.cu`.
+    Mla,
 }
 
 impl Source {
@@ -25,7 +29,9 @@ impl Source {
         match family {
             Family::Hbm | Family::Host | Family::Peer | Family::Nccl => None,
             Family::Int4 => Some(Self::W4a16),
+            Family::Fp8 => Some(Self::W8a16),
             Family::Attention => Some(Self::PagedAttention),
+            Family::Mla => Some(Self::Mla),
         }
     }
 
@@ -41,10 +47,20 @@ impl Source {
                 ((8, 0), include_str!("../../probe-kernels/ptx/w4a16.sm80.ptx")),
                 ((7, 5), include_str!("../../probe-kernels/ptx/w4a16.sm75.ptx")),
             ],
+            Self::W8a16 => [
+                ((9, 0), include_str!("../../probe-kernels/ptx/w8a16.sm90.ptx")),
+                ((8, 0), include_str!("../../probe-kernels/ptx/w8a16.sm80.ptx")),
+                ((7, 5), include_str!("../../probe-kernels/ptx/w8a16.sm75.ptx")),
+            ],
             Self::PagedAttention => [
                 ((9, 0), include_str!("../../probe-kernels/ptx/paged_attention.sm90.ptx")),
                 ((8, 0), include_str!("../../probe-kernels/ptx/paged_attention.sm80.ptx")),
                 ((7, 5), include_str!("../../probe-kernels/ptx/paged_attention.sm75.ptx")),
+            ],
+            Self::Mla => [
+                ((9, 0), include_str!("../../probe-kernels/ptx/mla.sm90.ptx")),
+                ((8, 0), include_str!("../../probe-kernels/ptx/mla.sm80.ptx")),
+                ((7, 5), include_str!("../../probe-kernels/ptx/mla.sm75.ptx")),
             ],
         }
     }

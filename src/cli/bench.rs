@@ -24,7 +24,7 @@ Exit codes:
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct BenchCommand {
-    /// Measure only these (repeatable, or separated by commas): hbm, host, peer, nccl, int4, attention
+    /// Measure only these (repeatable, or separated by commas): hbm, host, peer, nccl, int4, fp8, attention, mla
     #[arg(long, value_name = "FAMILY", value_delimiter = ',', value_parser = values::family, help_heading = "Subject")]
     pub only: Vec<Family>,
 
@@ -32,7 +32,7 @@ pub struct BenchCommand {
     #[arg(long, value_name = "N", value_delimiter = ',', help_heading = "Subject")]
     pub gpu: Vec<u32>,
 
-    /// Measure fewer shapes for a shorter time
+    /// Measure fewer shapes for a shorter time; fp8 and mla only where `--only` names them
     #[arg(long, help_heading = "Subject")]
     pub quick: bool,
 

@@ -102,7 +102,9 @@ fn together(command: &BenchCommand, devices: &[Device], request: &Request, catal
 
 /// What is asked for, in the order in which it is measured.
 fn families(command: &BenchCommand) -> Vec<Family> {
-    Family::ALL.into_iter().filter(|family| command.only.is_empty() || command.only.contains(family)).collect()
+    let usual = |family: &Family| !command.quick || Family::QUICK.contains(family);
+    let asked = |family: &Family| if command.only.is_empty() { usual(family) } else { command.only.contains(family) };
+    Family::ALL.into_iter().filter(asked).collect()
 }
 
 /// The devices that are asked for; none where there is no device at all.

@@ -156,9 +156,9 @@ pub fn kept() -> Option<Benched> {
     }
 }
 
-/// Keeps a report for later plans, if everything was measured. That it cannot be kept is no failure.
+/// Keeps a report for later plans, if everything was measured that they use. That it cannot be kept is no failure.
 pub fn keep(report: &str, families: &[Family]) {
-    let Some(folder) = measured::cache_directory().filter(|_| families == Family::ALL) else { return };
+    let Some(folder) = measured::cache_directory().filter(|_| Family::QUICK.iter().all(|family| families.contains(family))) else { return };
     let done = fs::create_dir_all(&folder).and_then(|()| write(&folder.join(FILE), report));
     if let Err(error) = done {
         output::progress(&format!("note: the measurements are not kept for later plans: {error}"));

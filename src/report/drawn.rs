@@ -254,7 +254,7 @@ mod tests {
         let read = roxmltree::Document::parse(&text).unwrap();
         let bars = read.descendants().filter(|node| node.attribute("data-size").is_some());
         let widths: Vec<&str> = bars.filter_map(|bar| bar.attribute("width")).collect();
-        assert_eq!(widths, ["340", "170"]);
+        assert_eq!(widths, ["318", "159"]);
     }
 
     /// A mark stands under the roof: as far from the left and the bottom as the logarithms of its figures say.

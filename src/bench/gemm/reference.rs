@@ -39,7 +39,7 @@ impl Product {
 
     /// How far `result` is from the reference at these outputs, in all rows. No output may be unwritten.
     pub(super) fn check(&self, result: &[u16], outputs: &[usize]) -> Deviation {
-        let Self { matrix: Matrix { n: width, k: depth }, rows, format, .. } = *self;
+        let Self { matrix: Matrix { n: width, k: depth, .. }, rows, format, .. } = *self;
         let x: Vec<f64> = (0..rows * depth).map(|index| self.x.value(format, index)).collect();
         let of = |n: &usize| -> Vec<(f64, f64)> {
             let n = *n;

@@ -1,8 +1,10 @@
-//! The matrix product of a decode step with 4-bit weights: W4A16 with a scale for each group of 128.
+//! The matrix product of a decode step with quantised weights: W4A16 with a scale for each group of 128, W8A16 with fp8 weights and
+//! a scale for each output.
 
 mod kernels;
 mod layout;
 mod reference;
+mod variants;
 
 use super::data::{Data, Format};
 use super::deviation::Deviation;
@@ -12,6 +14,7 @@ use super::workbench::{Workbench, sample};
 use crate::measurement::{Launch, Report};
 use kernels::Loaded;
 use layout::Matrix;
+pub(super) use layout::Stored;
 use reference::Product;
 
 /// Total size of the weights that launches take turns over, in bytes.
@@ -21,53 +24,50 @@ const MOST_SETS: usize = 40;
 
 /// Matrices and the rows that each is multiplied with: a fused gate and up projection of a 70B model, its output projection,
 /// and the down projection of an 8B model.
-const SHAPES: [(Matrix, &[usize]); 3] = [
-    (Matrix { n: 57344, k: 8192 }, &[1, 2, 4, 8, 16, 32]),
-    (Matrix { n: 8192, k: 8192 }, &[1, 8, 16]),
-    (Matrix { n: 4096, k: 14336 }, &[1]),
-];
-const QUICK: [(Matrix, &[usize]); 2] = [(Matrix { n: 57344, k: 8192 }, &[1, 16]), (Matrix { n: 8192, k: 8192 }, &[1])];
+const SHAPES: [(usize, usize, &[usize]); 3] = [(57344, 8192, &[1, 2, 4, 8, 16, 32, 64]), (8192, 8192, &[1, 8, 16]), (4096, 14336, &[1])];
+const QUICK: [(usize, usize, &[usize]); 2] = [(57344, 8192, &[1, 16]), (8192, 8192, &[1])];
 
 /// Small products of which every output is checked, on so many blocks: one group of k, a part of a chunk of X, tiles shared by
 /// several blocks, blocks with several tiles.
-const CHECKS: [(Matrix, u32); 4] =
-    [(Matrix { n: 256, k: 128 }, 4), (Matrix { n: 256, k: 1152 }, 3), (Matrix { n: 768, k: 640 }, 2), (Matrix { n: 512, k: 768 }, 5)];
+const CHECKS: [(usize, usize, u32); 4] = [(256, 128, 4), (256, 1152, 3), (768, 640, 2), (512, 768, 5)];
 
 /// Measures all of it.
-pub(super) fn measure(bench: &Workbench<'_>, kernels: &Kernels<'_>) -> Result<(), Error> {
+pub(super) fn measure(bench: &Workbench<'_>, kernels: &Kernels<'_>, stored: Stored) -> Result<(), Error> {
     for format in kernels::formats(kernels) {
         let second = *format == Format::F16 && !kernels.is_turing();
         if second && bench.quick {
             continue;
         }
-        let name = format!("int4-{}", format.name());
+        let name = format!("{}-{}", stored.name(), format.name());
         let mut small = Deviation::default();
         bench.attempt(&name, || {
-            for loaded in kernels::all(bench.gpu, kernels, *format)? {
-                small = small.clone().worse(check(bench, &loaded, *format)?);
+            for loaded in kernels::all(bench.gpu, kernels, stored, *format)? {
+                small = small.clone().worse(check(bench, &loaded, stored, *format)?);
             }
             Ok(())
         })?;
-        let shapes: &[(Matrix, &[usize])] = match (bench.quick, second) {
-            (_, true) => &[(Matrix { n: 57344, k: 8192 }, &[1, 16])],
+        let shapes: &[(usize, usize, &[usize])] = match (bench.quick, second) {
+            (_, true) => &[(57344, 8192, &[1, 16])],
             (true, false) => &QUICK,
             (false, false) => &SHAPES,
         };
-        for (matrix, rows) in shapes {
-            bench.attempt(&format!("{name} {}×{}", matrix.n, matrix.k), || shape(bench, kernels, *format, *matrix, rows, &small))?;
+        for (n, k, rows) in shapes.iter().copied() {
+            let matrix = Matrix { stored, n, k };
+            bench.attempt(&format!("{name} {n}×{k}"), || shape(bench, kernels, *format, matrix, rows, &small))?;
         }
     }
     Ok(())
 }
 
 /// Multiplies small matrices and checks every output.
-fn check(bench: &Workbench<'_>, loaded: &Loaded, format: Format) -> Result<Deviation, Error> {
+fn check(bench: &Workbench<'_>, loaded: &Loaded, stored: Stored, format: Format) -> Result<Deviation, Error> {
     let mut deviation = Deviation::default();
-    for (matrix, blocks) in CHECKS {
+    for ((n, k, blocks), data) in CHECKS.into_iter().zip(stored.data().into_iter().cycle()) {
+        let matrix = Matrix { stored, n, k };
         let loaded = loaded.on(blocks);
         // Rows that fill no tile, and all of them.
         for rows in [loaded.rows() - 3, loaded.rows()] {
-            let set = Set::new(bench, matrix, format)?;
+            let set = Set::new(bench, matrix, data, format)?;
             let work = Work::new(bench, &loaded, matrix, rows, format)?;
             let first = work.run(&loaded, &set, Order::After)?;
             let product = Product { matrix, rows, format, weights: set.data, scales: set.scale_data, x: work.x_data };
@@ -92,7 +92,8 @@ fn shape(
 ) -> Result<(), Error> {
     let (matrix, sets) = fitting(bench, wanted)?;
     let note = (matrix != wanted).then(|| format!("{} outputs instead of {}, because too little memory is free", matrix.n, wanted.n));
-    let sets = (0..sets).map(|_| Set::new(bench, matrix, format)).collect::<Result<Vec<_>, _>>()?;
+    let usual = || matrix.stored.data().into_iter().next().unwrap_or_else(Data::words);
+    let sets = (0..sets).map(|_| Set::new(bench, matrix, usual(), format)).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = sets.first() else { return Ok(()) };
     for rows in rows.iter().copied() {
         let loaded = kernels::choose(bench.gpu, kernels, format, rows, matrix)?;
@@ -112,8 +113,13 @@ fn shape(
             let (order, timing, same) = timed?;
             let launch = if order == Order::Overlapped { Launch::Overlapped } else { Launch::Plain };
             let deviation = small.clone().worse(checked.clone()).worse(same);
-            let mut sample =
-                sample(&format!("int4-{}", format.name()), format!("{}×{} M={rows}", matrix.n, matrix.k), launch, bytes, timing);
+            let mut sample = sample(
+                &format!("{}-{}", matrix.stored.name(), format.name()),
+                format!("{}×{} M={rows}", matrix.n, matrix.k),
+                launch,
+                bytes,
+                timing,
+            );
             sample.flops = Some(matrix.flops(rows));
             deviation.into_sample(&mut sample, reference::limit(format));
             sample.note.clone_from(&note);
@@ -151,8 +157,8 @@ struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    fn new(bench: &Workbench<'a>, matrix: Matrix, format: Format) -> Result<Self, Error> {
-        let (data, scale_data) = (Data::words(), Data::scales(format));
+    fn new(bench: &Workbench<'a>, matrix: Matrix, data: Data, format: Format) -> Result<Self, Error> {
+        let scale_data = Data::scales(format);
         let weights = bench.filled(matrix.weight_bytes(), data)?;
         Ok(Self { weights, scales: bench.filled(matrix.scale_bytes(), scale_data)?, data, scale_data })
     }

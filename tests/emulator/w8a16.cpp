@@ -1,0 +1,19 @@
+#include "w8a16.cu"
+
+#include "kernels.h"
+
+#if EMULATED_ARCH < 900
+ADD_KERNEL(w8a16_f16_m8);
+ADD_KERNEL(w8a16_f16_m16);
+ADD_KERNEL(w8a16_f16_m32);
+#endif
+#if EMULATED_ARCH >= 800
+ADD_KERNEL(w8a16_bf16_m8);
+ADD_KERNEL(w8a16_bf16_m16);
+ADD_KERNEL(w8a16_bf16_m32);
+ADD_KERNEL(w8a16_bf16_m64);
+#endif
+#if EMULATED_ARCH >= 900
+ADD_KERNEL(w8a16_bf16_m8_cluster);
+ADD_KERNEL(w8a16_bf16_m16_cluster);
+#endif
