@@ -15,10 +15,13 @@ mod hbm;
 mod host;
 mod mla;
 mod modules;
+mod nccl;
 mod nvml;
 mod parent;
 mod peer;
 mod workbench;
+
+pub use nccl::measure as all_reduce;
 
 use std::time::Duration;
 
@@ -87,7 +90,7 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
         words.extend(request.quick.then(|| "quick".to_owned()));
         (*family, Process::start(&words))
     };
-    let processes: Vec<_> = request.families.iter().map(start).collect();
+    let processes: Vec<_> = request.families.iter().filter(|family| **family != Family::Nccl).map(start).collect();
     let mut families = Vec::new();
     let mut gone = None;
     for (family, process) in processes {
@@ -144,6 +147,6 @@ fn take(measured: &mut Measured, report: Report) {
         Report::Sample(sample) => measured.samples.push(*sample),
         Report::Peer(peer) => measured.peers.push(peer),
         Report::Stopped(name, stop) => measured.stopped.push((name, stop)),
-        Report::Driver(_) | Report::Version(_) | Report::Device(_) | Report::Ready | Report::At(_) | Report::Done => {}
+        Report::Driver(_) | Report::Version(_) | Report::Device(_) | Report::Ready | Report::At(_) | Report::Rank(_) | Report::Done => {}
     }
 }

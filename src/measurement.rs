@@ -3,6 +3,7 @@
 //! Nothing here measures: `bench` fills these types, in processes that can be lost, and [`judge`] compares them with the floors
 //! of `rules/bench.toml`.
 
+pub mod collective;
 pub mod judge;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub enum Family {
     Host,
     /// Copies between devices.
     Peer,
+    /// All-reduces over the devices by NCCL, once for all of them.
+    Nccl,
     /// The matrix product of a decode step with 4-bit weights.
     Int4,
     /// The same with 8-bit weights.
@@ -31,10 +34,10 @@ pub enum Family {
 
 impl Family {
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [Self::Hbm, Self::Host, Self::Peer, Self::Int4, Self::Fp8, Self::Attention, Self::Mla];
+    pub const ALL: [Self; 8] = [Self::Hbm, Self::Host, Self::Peer, Self::Nccl, Self::Int4, Self::Fp8, Self::Attention, Self::Mla];
 
     /// Those of a short measurement: each more would start a process and compile kernels.
-    pub const QUICK: [Self; 5] = [Self::Hbm, Self::Host, Self::Peer, Self::Int4, Self::Attention];
+    pub const QUICK: [Self; 6] = [Self::Hbm, Self::Host, Self::Peer, Self::Nccl, Self::Int4, Self::Attention];
 
     /// Its name on the command line and in reports.
     pub const fn name(self) -> &'static str {
@@ -42,6 +45,7 @@ impl Family {
             Self::Hbm => "hbm",
             Self::Host => "host",
             Self::Peer => "peer",
+            Self::Nccl => "nccl",
             Self::Int4 => "int4",
             Self::Fp8 => "fp8",
             Self::Attention => "attention",
@@ -107,6 +111,8 @@ pub struct Conditions {
     pub pcie: Option<(u32, u32)>,
     /// The same at most, of this card in this slot.
     pub pcie_most: Option<(u32, u32)>,
+    /// Whether the memory's error correction is on.
+    pub ecc: Option<bool>,
 }
 
 /// Times of one launch, in seconds: of several groups of launches, each divided by its number.
@@ -244,6 +250,17 @@ pub struct Peer {
     pub latency: f64,
     /// Whether every word arrived.
     pub verified: bool,
+    /// Loads of a kernel from the other device's memory, where it is reached and kernels run.
+    pub loads: Option<PeerLoads>,
+}
+
+/// Loads of a kernel on [`Peer::from`] from the memory of [`Peer::to`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerLoads {
+    /// Time of one pass over as many bytes as are copied.
+    pub time: Spread,
+    /// Whether every word was what it should be.
+    pub verified: bool,
 }
 
 /// What a measuring process says, a line each.
@@ -268,6 +285,8 @@ pub enum Report {
     Sample(Box<Sample>),
     /// A link to another device.
     Peer(Peer),
+    /// One rank of several that reduce together.
+    Rank(collective::Said),
     /// Something that was not measured, by name.
     Stopped(String, Stop),
     /// The read rate at the end, in bytes a second.

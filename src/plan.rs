@@ -3,6 +3,7 @@
 pub mod request;
 pub mod budget;
 pub mod rates;
+pub mod interconnect;
 pub mod outcome;
 pub mod sharding;
 pub mod storage;

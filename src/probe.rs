@@ -16,6 +16,7 @@ mod libraries;
 mod loader;
 mod machine;
 mod mapped;
+mod nccl;
 mod nvml;
 mod online;
 mod overlays;
@@ -34,6 +35,7 @@ pub use capture::{Python, Request, capture};
 pub use child::WORD;
 pub(crate) use child::{finish, lines_of};
 pub use identifiers::identifiers;
+pub use nccl::nccl;
 
 use std::path::{Path, PathBuf};
 

@@ -79,6 +79,75 @@ fn the_figures_of_a_step_can_be_explained() {
     assert!(text.contains("3133 GB/s") && text.contains("speed.gemm_share_of_read"), "{text}");
 }
 
+/// A report of two H200s with what NCCL did there.
+fn with_nccl(nccl: &str) -> tempfile::NamedTempFile {
+    let gpu = |index: u32| format!(r#"{{"index": {index}, "name": "NVIDIA H200", "memory_bytes": 150110208000, "results": []}}"#);
+    let text = format!(r#"{{"schema": "gpudoctor.bench/1", "driver": null, "gpus": [{}, {}], "nccl": {nccl}}}"#, gpu(0), gpu(1));
+    let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    fs_err::write(file.path(), text).unwrap();
+    file
+}
+
+const WORKS: &str = r#"{"peer_access": true, "verdict": "pass", "all_reduce": [
+    {"bytes": 8192, "launch": "graph", "median_us": 10.0}, {"bytes": 131072, "launch": "graph", "median_us": 20.0}]}"#;
+const HANGS: &str =
+    r#"{"peer_access": true, "verdict": "hang", "stopped_in": "`ncclAllReduce` of 8 KiB on GPU 0 and 1", "all_reduce": []}"#;
+const WORKS_WITHOUT: &str =
+    r#"{"peer_access": false, "verdict": "pass", "all_reduce": [{"bytes": 8192, "launch": "graph", "median_us": 30.0}]}"#;
+
+fn two(nccl: &str, more: &str) -> Value {
+    let file = with_nccl(nccl);
+    plan(&format!("--model meta-llama/Llama-3.1-70B-Instruct --gpu h200 --gpus 2 --bench {} {more}", file.path().display()))
+}
+
+/// Where NCCL hangs over peer access and works without it, the plan does without, and says why.
+#[test]
+fn broken_peer_access_is_switched_off() {
+    let plan = two(&format!(r#"{{"gpus": [0, 1], "runs": [{HANGS}, {WORKS_WITHOUT}]}}"#), "");
+    assert_eq!(plan["launch"]["env"]["NCCL_P2P_DISABLE"], "1", "{plan:#}");
+    assert_eq!(plan["launch"]["args"]["disable-custom-all-reduce"], true, "{plan:#}");
+    let decisions = plan["decisions"].as_array().unwrap();
+    let decision = decisions.iter().find(|decision| decision["flag"] == "disable-custom-all-reduce").unwrap();
+    let why = decision["why"].as_str().unwrap();
+    assert!(why.contains("an all-reduce hung in `ncclAllReduce` of 8 KiB on GPU 0 and 1"), "{why}");
+}
+
+/// Where NCCL works, nothing is switched off.
+#[test]
+fn sound_peer_access_stays() {
+    let plan = two(&format!(r#"{{"gpus": [0, 1], "runs": [{WORKS}]}}"#), "");
+    assert_eq!(
+        (plan["launch"]["env"]["NCCL_P2P_DISABLE"].is_null(), plan["launch"]["args"]["disable-custom-all-reduce"].is_null()),
+        (true, true),
+        "{plan:#}"
+    );
+}
+
+/// Where NCCL works in no way, a plan over several GPUs warns; one GPU needs none.
+#[test]
+fn a_plan_that_needs_nccl_warns_where_there_is_none() {
+    let broken = format!(r#"{{"gpus": [0, 1], "runs": [{HANGS}, {HANGS}]}}"#);
+    let ids = |plan: &Value| {
+        plan["findings"].as_array().unwrap().iter().map(|finding| finding["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(ids(&two(&broken, "")).contains(&"nccl-failed".to_owned()));
+    assert!(!ids(&two(&broken, "--set tensor-parallel-size=1 --set pipeline-parallel-size=1")).contains(&"nccl-failed".to_owned()));
+}
+
+/// Measured all-reduces are part of a step: 160 of 16 KiB, each of 10.7 µs, and `explain` says so.
+#[test]
+fn measured_all_reduces_count_in_a_step() {
+    let works = format!(r#"{{"gpus": [0, 1], "runs": [{WORKS}]}}"#);
+    let step = |plan: &Value| plan["performance"]["decode"][0]["step_ms"].as_f64().unwrap();
+    let model = "--model meta-llama/Llama-3.1-70B-Instruct --gpu h200 --gpus 2";
+    let longer = step(&two(&works, "")) - step(&plan(model));
+    assert!((longer - 160.0 * 0.010_667).abs() < 0.01, "{longer} ms");
+    let file = with_nccl(&works);
+    let text =
+        String::from_utf8_lossy(&run(&format!("explain decode {model} --offline --bench {}", file.path().display())).stdout).into_owned();
+    assert!(text.contains("10.7 µs for 16 KiB"), "{text}");
+}
+
 /// What was measured elsewhere is shown again, in every form, without a GPU; the exit code is that of its findings.
 #[test]
 fn a_saved_report_is_shown_again() {
@@ -109,6 +178,7 @@ fn what_is_no_report_is_an_error() {
         (format!("bench --from {manifest} --format svg"), "is no report of `gpudoctor bench`"),
         ("bench --from /nowhere/bench.json".to_owned(), "`/nowhere/bench.json` does not exist"),
         (format!("bench --from {RATES} --quick"), "cannot be used with"),
+        (format!("bench --from {RATES} --python /usr"), "cannot be used with"),
     ] {
         let output = run(&arguments);
         let complaint = String::from_utf8_lossy(&output.stderr);

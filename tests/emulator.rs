@@ -13,6 +13,8 @@ use serde_json::Value;
 
 #[path = "emulator/bad_cases.rs"]
 mod bad_cases;
+#[path = "emulator/collectives.rs"]
+mod collectives;
 
 /// Parts of the driver that no test changes, and the kernels.
 const PARTS: [&str; 2] = ["fibers", "driver"];
@@ -92,12 +94,21 @@ impl Card {
     /// The folder of the driver with the kernels as they are, and of an NVML beside it.
     fn with_nvml(self) -> &'static Path {
         static MADE: OnceLock<PathBuf> = OnceLock::new();
-        MADE.get_or_init(|| {
-            let folder = scratch(&format!("{}-nvml", self.arch()));
-            link(&[self.compile("nvml", &root().join("probe-kernels"), &folder)], &folder, "libnvidia-ml.so.1");
-            fs_err::copy(self.driver().join("libcuda.so.1"), folder.join("libcuda.so.1")).unwrap();
-            folder
-        })
+        MADE.get_or_init(|| self.beside("nvml", "libnvidia-ml.so.1"))
+    }
+
+    /// The same with an NCCL.
+    fn with_nccl(self) -> &'static Path {
+        static MADE: OnceLock<PathBuf> = OnceLock::new();
+        MADE.get_or_init(|| self.beside("nccl", "libnccl.so.2"))
+    }
+
+    /// A folder with the driver and a library made of one part.
+    fn beside(self, part: &str, library: &str) -> PathBuf {
+        let folder = scratch(&format!("{}-{part}", self.arch()));
+        link(&[self.compile(part, &root().join("probe-kernels"), &folder)], &folder, library);
+        fs_err::copy(self.driver().join("libcuda.so.1"), folder.join("libcuda.so.1")).unwrap();
+        folder
     }
 }
 

@@ -81,6 +81,7 @@ impl Case {
             nvlink: false,
             driver: None,
             rates: None,
+            interconnect: None,
             assumed: Vec::new(),
         };
         Self { model: Some(config.spec("org/seventy-b").expect("a shape")), devices: Some(devices), ..Self::new() }

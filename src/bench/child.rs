@@ -12,7 +12,7 @@ use super::gemm::{self, Stored};
 use super::modules::{Kernels, Source};
 use super::nvml::Nvml;
 use super::workbench::Workbench;
-use super::{attention, hbm, host, mla, peer};
+use super::{attention, hbm, host, mla, nccl, peer};
 use crate::measurement::{Family, Report, Stop};
 use crate::units::Bytes;
 
@@ -24,6 +24,12 @@ pub fn run(words: &[OsString]) -> bool {
     let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
     let done = match words.as_slice() {
         ["devices"] => devices().map_err(|error| error.stop()),
+        [nccl::WORD, rank, ranks, ordinal, path, rest @ ..] => match (rank.parse(), ranks.parse(), ordinal.parse()) {
+            (Ok(rank), Ok(ranks), Ok(ordinal)) => {
+                nccl::rank(rank, ranks, ordinal, path, rest.contains(&"quick"), &say).map_err(|error| error.stop())
+            }
+            _ => return false,
+        },
         [ordinal, family, rest @ ..] => match (ordinal.parse(), Family::named(family)) {
             (Ok(ordinal), Some(family)) => measure(ordinal, family, rest.contains(&"quick")),
             _ => return false,
@@ -82,7 +88,7 @@ fn one(driver: &Driver, gpu: &Gpu, nvml: Option<&Nvml>, family: Family, quick: b
         (Family::Fp8, Some(kernels)) => gemm::measure(&bench, &kernels, Stored::E4m3)?,
         (Family::Attention, Some(kernels)) => attention::measure(&bench, &kernels)?,
         (Family::Mla, Some(kernels)) => mla::measure(&bench, &kernels)?,
-        (Family::Int4 | Family::Fp8 | Family::Attention | Family::Mla, None) => {}
+        (Family::Nccl | Family::Int4 | Family::Fp8 | Family::Attention | Family::Mla, _) => {}
     }
     read_rate(&bench, "reading memory again", Report::ReadAgain)
 }

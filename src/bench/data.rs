@@ -106,6 +106,12 @@ impl Data {
         Self { seed: fastrand::u32(..), cut: format.scales() }
     }
 
+    /// Random 32-bit floats between 1 and 2 in either sign, of which any 1024 have a sum without rounding: all are multiples of 2^-12, and
+    /// sums stay below 2^11. `seed` makes them, so that each of several processes knows those of all.
+    pub(super) const fn summable(seed: u32) -> Self {
+        Self { seed, cut: Cut { mask: 0x807f_f800, ones: 0x3f80_0000 } }
+    }
+
     /// Word `index`. The hash is `lowbias32` of github.com/skeeto/hash-prospector (public domain), as in `memory.cu`.
     pub(super) const fn word(self, index: usize) -> u32 {
         let mut x = (index as u32).wrapping_mul(0x9e37_79b9).wrapping_add(self.seed);
@@ -168,6 +174,16 @@ mod tests {
         assert!(smallest.iter().any(|value| (0.0..0.015625).contains(value) && *value > 0.0));
         assert!(smallest.iter().all(|value| *value < 0.03125));
         assert!(largest.iter().all(|value| (128.0..=352.0).contains(value)));
+    }
+
+    /// 1024 floats add up to the same in 32 and in 64 bits, in any order.
+    #[test]
+    fn summable_floats_add_up_without_rounding() {
+        let values: Vec<f32> = (0..1024).map(|seed| f32::from_bits(Data::summable(seed).word(7))).collect();
+        assert!(values.iter().all(|value| (1.0..2.0).contains(&value.abs())) && values.iter().any(|value| *value < 0.0));
+        let (forward, backward): (f32, f32) = (values.iter().sum(), values.iter().rev().sum());
+        let exact: f64 = values.iter().copied().map(f64::from).sum();
+        assert_eq!((f64::from(forward), f64::from(backward)), (exact, exact));
     }
 
     /// 0x7e is the largest value of e4m3, 0x01 its smallest.

@@ -52,6 +52,18 @@ pub(super) enum Error {
     /// The device cannot do it.
     #[error("{0}")]
     Refused(String),
+    /// A call of NCCL failed, whose codes are its own.
+    #[error("`{call}` failed with {name} ({code}){}", if log.is_empty() { String::new() } else { format!(": {log}") })]
+    Nccl {
+        /// The function.
+        call: &'static str,
+        /// What it returned.
+        code: c_int,
+        /// The library's name of it.
+        name: String,
+        /// What it says of the last thing that failed.
+        log: String,
+    },
 }
 
 impl Error {

@@ -27,7 +27,7 @@ impl Source {
     /// What a family runs besides the kernels of memory.
     pub(super) const fn of(family: Family) -> Option<Self> {
         match family {
-            Family::Hbm | Family::Host | Family::Peer => None,
+            Family::Hbm | Family::Host | Family::Peer | Family::Nccl => None,
             Family::Int4 => Some(Self::W4a16),
             Family::Fp8 => Some(Self::W8a16),
             Family::Attention => Some(Self::PagedAttention),

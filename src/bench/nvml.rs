@@ -99,6 +99,7 @@ impl Nvml {
             throttling: self.throttling(),
             pcie: pair(b"nvmlDeviceGetCurrPcieLinkGeneration\0", b"nvmlDeviceGetCurrPcieLinkWidth\0"),
             pcie_most: pair(b"nvmlDeviceGetMaxPcieLinkGeneration\0", b"nvmlDeviceGetMaxPcieLinkWidth\0"),
+            ecc: self.ecc(),
         }
     }
 
@@ -114,6 +115,19 @@ impl Nvml {
             return Vec::new();
         }
         REASONS.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| (*name).to_owned()).collect()
+    }
+
+    /// Whether error correction is on now, where the device has it.
+    fn ecc(&self) -> Option<bool> {
+        let (mut now, mut pending) = (0, 0);
+        // SAFETY: the signature is that of nvml.h, and the pointers outlive the call.
+        let code = unsafe {
+            self.library
+                .get::<unsafe extern "C" fn(*mut c_void, *mut c_uint, *mut c_uint) -> c_int>(b"nvmlDeviceGetEccMode\0")
+                .ok()
+                .map(|function| function(self.device, &raw mut now, &raw mut pending))
+        };
+        (code == Some(0)).then_some(now == 1)
     }
 
     fn number(&self, name: &[u8]) -> Option<u32> {

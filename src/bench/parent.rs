@@ -38,9 +38,14 @@ pub(super) enum End {
 impl Process {
     /// Starts `gpudoctor __bench WORDS…`.
     pub(super) fn start(words: &[String]) -> std::io::Result<Self> {
+        Self::start_with(words, &[])
+    }
+
+    /// The same with variables of its own.
+    pub(super) fn start_with(words: &[String], variables: &[(&str, &str)]) -> std::io::Result<Self> {
         // The running program, even if its file has been replaced meanwhile.
         let mut command = Command::new("/proc/self/exe");
-        command.arg0("gpudoctor").arg(super::WORD).args(words);
+        command.arg0("gpudoctor").arg(super::WORD).args(words).envs(variables.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn()?;
         let lines = child.stdout.take().map_or_else(|| channel().1, |output| probe::lines_of(output, MOST));
         Ok(Self { child, lines, at: String::new() })
@@ -64,9 +69,7 @@ impl Process {
                 },
                 Err(RecvTimeoutError::Timeout) => return Some(self.lost(&format!("no answer within {} s", deadline.as_secs()))),
                 Err(RecvTimeoutError::Disconnected) => {
-                    let status = self.child.wait().ok();
-                    let signal = status.and_then(|status| status.signal()).and_then(|signal| Signal::try_from(signal).ok());
-                    let what = signal.map_or_else(|| "the process ended".to_owned(), |signal| format!("the process crashed with {signal}"));
+                    let what = self.ending();
                     return Some(self.lost(&what));
                 }
             }
@@ -75,10 +78,27 @@ impl Process {
 
     /// Lets a process that waits go on.
     pub(super) fn go_on(&mut self) {
+        self.tell("go\n");
+    }
+
+    /// Says the one line that it waits for.
+    pub(super) fn tell(&mut self, line: &str) {
         // One that is gone is noticed when it is listened to.
         if let Some(mut input) = self.child.stdin.take() {
-            let _ = input.write_all(b"go\n");
+            let _ = input.write_all(line.as_bytes());
         }
+    }
+
+    /// Its lines, for who listens to several processes at once; [`Self::listen`] hears nothing afterwards.
+    pub(super) fn take_lines(&mut self) -> Receiver<String> {
+        std::mem::replace(&mut self.lines, channel().1)
+    }
+
+    /// How a process ended that has closed its output.
+    pub(super) fn ending(&mut self) -> String {
+        let status = self.child.wait().ok();
+        let signal = status.and_then(|status| status.signal()).and_then(|signal| Signal::try_from(signal).ok());
+        signal.map_or_else(|| "the process ended".to_owned(), |signal| format!("the process crashed with {signal}"))
     }
 
     fn lost(&self, what: &str) -> End {

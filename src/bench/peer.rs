@@ -1,9 +1,9 @@
-//! Copies between devices, checked word by word.
+//! Copies between devices, and loads of one from another, checked word by word.
 
 use super::data::Data;
-use super::driver::{Driver, Error};
+use super::driver::{Argument, Buffer, Driver, Error, Order};
 use super::workbench::{Workbench, spread};
-use crate::measurement::{Peer, Report, Spread, Stop};
+use crate::measurement::{Peer, PeerLoads, Report, Spread, Stop};
 use crate::units::Bytes;
 
 /// Bytes of the large copy.
@@ -44,12 +44,31 @@ fn one(bench: &Workbench<'_>, driver: &Driver, to: u32) -> Result<(), Error> {
     gpu.wait()?;
     target.copy_to_peer(&back, size)?;
     peer.wait()?;
-    let arrived = back.read::<u32>(size / 4)?;
-    let verified = arrived.iter().enumerate().all(|(index, word)| data.word(index) == *word);
+    let verified = holds(&back, data)?;
+    let loads = if direct && bench.kernels().is_ok() { Some(loads(bench, &target, &back, data)?) } else { None };
     let latency = self::time(bench, SMALL_COPIES, || source.copy_to_peer(&target, SMALL))?.median;
     let from = gpu.facts.index;
-    bench.say(Report::Peer(Peer { from, to, direct, time, bytes: Bytes(size as u64), latency, verified }));
+    bench.say(Report::Peer(Peer { from, to, direct, time, bytes: Bytes(size as u64), latency, verified, loads }));
     Ok(())
+}
+
+/// Whether every word of a buffer is that of `data`.
+fn holds(buffer: &Buffer<'_>, data: Data) -> Result<bool, Error> {
+    let words = buffer.read::<u32>(buffer.size() / 4)?;
+    Ok(words.iter().enumerate().all(|(index, word)| data.word(index) == *word))
+}
+
+/// A kernel's loads from `there`, memory of the other device that holds `data`: each word is brought `here` and checked, and then
+/// the loads alone are timed. Copy engines and loads take different ways through bridges and IOMMUs, and one may work without the other.
+fn loads(bench: &Workbench<'_>, there: &Buffer<'_>, here: &Buffer<'_>, data: Data) -> Result<PeerLoads, Error> {
+    let gpu = bench.gpu;
+    let copy = bench.kernels()?.kernel("copy", 1024, 0)?;
+    here.set(0, here.size(), 0)?;
+    let arguments = [Argument::Wide(there.at(0)), Argument::Wide(here.at(0)), Argument::Wide(there.size() as u64 / 16)];
+    gpu.launch(&copy, gpu.facts.multiprocessors * copy.resident.min(2), Order::After, &arguments)?;
+    let verified = holds(here, data)?;
+    let sum = gpu.zeroed(16)?;
+    Ok(PeerLoads { time: bench.time(1, |_| bench.read(there, &sum))?.time, verified })
 }
 
 /// Seconds of a copy in groups of `count`. A graph cannot hold copies between contexts (code 900), so the host issues them.

@@ -44,6 +44,9 @@ pub enum FloorOf {
     Read,
     /// What the card's PCI Express link carries at its full width, in one direction.
     Link,
+    /// What all NVLinks of the card carry together, in one direction.
+    #[serde(rename = "nvlink")]
+    NvLink,
 }
 
 /// A generation of PCI Express.

@@ -11,6 +11,7 @@ pub(super) const BENCH_EXAMPLES: &str = "\
 Examples:
   gpudoctor bench                                           everything, about 12 s for each GPU
   gpudoctor bench --quick --only int4,attention             the kernels of serving alone
+  gpudoctor bench --only peer,nccl --python /opt/venv       what tensor parallelism gets between GPUs
   gpudoctor bench -o bench.json                             the report for people, and the figures in a file
   gpudoctor bench --from bench.json --format html > bench.html
 
@@ -23,7 +24,7 @@ Exit codes:
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct BenchCommand {
-    /// Measure only these (repeatable, or separated by commas): hbm, host, peer, int4, fp8, attention, mla
+    /// Measure only these (repeatable, or separated by commas): hbm, host, peer, nccl, int4, fp8, attention, mla
     #[arg(long, value_name = "FAMILY", value_delimiter = ',', value_parser = values::family, help_heading = "Subject")]
     pub only: Vec<Family>,
 
@@ -35,12 +36,16 @@ pub struct BenchCommand {
     #[arg(long, help_heading = "Subject")]
     pub quick: bool,
 
+    /// Reduce with the NCCL of this Python environment: its directory, its interpreter or its package directory
+    #[arg(long, value_name = "PATH", help_heading = "Subject")]
+    pub python: Option<PathBuf>,
+
     /// How long a GPU may be silent before its measurement is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Subject")]
     pub timeout: u64,
 
     /// Show what was measured before, as `bench -o FILE` wrote it, here or elsewhere; `-` reads it from stdin
-    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with_all = ["only", "gpu", "quick", "timeout", "output"])]
+    #[arg(long, value_name = "FILE", help_heading = "Subject", conflicts_with_all = ["only", "gpu", "quick", "python", "timeout", "output"])]
     pub from: Option<PathBuf>,
 
     /// The form of the report

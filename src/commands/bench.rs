@@ -9,7 +9,10 @@ use crate::cli::{BenchCommand, BenchFormat};
 use crate::commands::{benched, output};
 use crate::error::{EXIT_FINDINGS, EXIT_GOOD, Error};
 use crate::finding::Severity;
+use crate::measurement::collective::Library;
+use crate::measurement::judge::collective::CollectiveJudged;
 use crate::measurement::{Device, Family, judge};
+use crate::probe;
 use crate::report::{self, json};
 
 /// How long a driver may take to start; creating contexts on a machine with many GPUs takes long.
@@ -28,7 +31,11 @@ pub fn run(command: &BenchCommand) -> Result<u8, Error> {
     let found = bench::devices(&request);
     let Some(devices) = chosen(command, &found)? else { return Ok(none(&found)) };
     let catalog = Catalog::builtin();
-    let judged: Vec<_> = devices.iter().map(|device| judge::judge(bench::measure(device, &request, output::progress), &catalog)).collect();
+    let mut judged: Vec<_> =
+        devices.iter().map(|device| judge::judge(bench::measure(device, &request, output::progress), &catalog)).collect();
+    if let (Some(together), Some(first)) = (together(command, &devices, &request, &catalog)?, judged.first_mut()) {
+        first.take_together(together);
+    }
     let failed = judged.iter().filter_map(judge::GpuJudged::worst).any(|worst| worst >= command.fail_on.severity());
     if let Some(stop) = &found.stop {
         let count = found.devices.len();
@@ -74,6 +81,23 @@ fn rendered(format: BenchFormat, gpus: &[judge::GpuJudged], machine: String) -> 
 
 fn no_form(error: impl std::fmt::Display) -> Error {
     Error::internal(format!("the report has no such form: {error}"))
+}
+
+/// What NCCL does on all devices together, where it is asked for.
+fn together(command: &BenchCommand, devices: &[Device], request: &Request, catalog: &Catalog) -> Result<Option<CollectiveJudged>, Error> {
+    if !request.families.contains(&Family::Nccl) {
+        return Ok(None);
+    }
+    if let Some(python) = &command.python {
+        probe::is_environment(python).map_err(|error| Error::hinted(&error))?;
+    }
+    // One GPU reduces nothing, whatever its library.
+    let library = if devices.len() < 2 {
+        Ok(Library::default())
+    } else {
+        probe::nccl(command.python.as_deref(), catalog.libraries()).map_err(|error| error.to_string())
+    };
+    Ok(Some(judge::collective::judge(bench::all_reduce(devices, library, request, output::progress), devices, catalog)))
 }
 
 /// What is asked for, in the order in which it is measured.

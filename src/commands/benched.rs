@@ -13,6 +13,7 @@ use crate::catalog::Catalog;
 use crate::commands::{input, measured, output};
 use crate::error::Error;
 use crate::measurement::Family;
+use crate::plan::interconnect::{AllReduceSample, Interconnect, Trouble};
 use crate::plan::outcome::Devices;
 use crate::plan::rates::{PackedSample, Rates};
 use crate::report::json;
@@ -35,6 +36,9 @@ pub struct Benched {
     gpus: Vec<Gpu>,
     #[serde(default)]
     host_links: Vec<HostLink>,
+    #[serde(default)]
+    peers: Vec<Peer>,
+    nccl: Option<Nccl>,
     #[serde(skip)]
     name: String,
     #[serde(skip)]
@@ -64,6 +68,51 @@ struct HostLink {
     gpu: u32,
     direction: String,
     gb_per_s: Option<f64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Peer {
+    from: u32,
+    to: u32,
+    verified: bool,
+    verdict: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Nccl {
+    gpus: Vec<u32>,
+    runs: Vec<NcclRun>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct NcclRun {
+    peer_access: bool,
+    verdict: String,
+    stopped_in: Option<String>,
+    all_reduce: Vec<AllReduce>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct AllReduce {
+    bytes: u64,
+    launch: String,
+    median_us: Option<f64>,
+}
+
+impl NcclRun {
+    fn works(&self) -> bool {
+        matches!(self.verdict.as_str(), "pass" | "slow")
+    }
+
+    /// What went wrong, as a phrase.
+    fn trouble(&self) -> String {
+        let place = self.stopped_in.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
+        match self.verdict.as_str() {
+            "hang" => format!("an all-reduce hung{place}"),
+            "wrong" => "an all-reduce gave wrong sums".to_owned(),
+            _ => format!("an all-reduce failed{place}"),
+        }
+    }
 }
 
 /// The report at `path`.
@@ -147,19 +196,11 @@ impl Benched {
     /// # Errors
     /// When a report was named and has no such card, or did not measure its memory.
     pub fn rates(&self, devices: &Devices, catalog: &Catalog) -> Result<Option<Rates>, Error> {
-        let other_driver = || match (&self.driver, &devices.driver) {
-            (Some(measured), Some(wanted)) => measured.parse().is_ok_and(|measured: crate::version::Version| measured != *wanted),
-            _ => false,
-        };
-        if self.kept && other_driver() {
+        if self.kept && self.is_of_other_driver(devices) {
             return Ok(None);
         }
-        let same = |gpu: &&Gpu| {
-            let known = catalog.gpu_on_machine(&gpu.name, Bytes(gpu.memory_bytes));
-            known.map_or_else(|| gpu.name.clone(), crate::catalog::Gpu::display_name) == devices.name
-        };
-        let rates = self.gpus.iter().find(same).and_then(|gpu| self.of(gpu));
-        if rates.is_none() && !self.kept {
+        let rates = self.same(devices, catalog).next().and_then(|gpu| self.of(gpu));
+        if rates.is_none() && !self.kept && self.interconnect(devices, catalog).is_none() {
             let names: Vec<&str> = self.gpus.iter().map(|gpu| gpu.name.as_str()).collect();
             return Err(Error::input(format!(
                 "`--bench {}` has no rates of {}; it has measured {}",
@@ -170,6 +211,62 @@ impl Benched {
             .with_hint("measure the card that the plan is for, or leave `--bench` out"));
         }
         Ok(rates)
+    }
+
+    /// The cards of the report that are those of the plan.
+    fn same(&self, devices: &Devices, catalog: &Catalog) -> impl Iterator<Item = &Gpu> {
+        self.gpus.iter().filter(|gpu| {
+            let known = catalog.gpu_on_machine(&gpu.name, Bytes(gpu.memory_bytes));
+            known.map_or_else(|| gpu.name.clone(), crate::catalog::Gpu::display_name) == devices.name
+        })
+    }
+
+    fn is_of_other_driver(&self, devices: &Devices) -> bool {
+        match (&self.driver, &devices.driver) {
+            (Some(measured), Some(wanted)) => measured.parse().is_ok_and(|measured: crate::version::Version| measured != *wanted),
+            _ => false,
+        }
+    }
+
+    /// What was measured between cards like those of `devices`; `None` where nothing was, or where the plan is for one card.
+    pub fn interconnect(&self, devices: &Devices, catalog: &Catalog) -> Option<Interconnect> {
+        if devices.count < 2 || self.kept && self.is_of_other_driver(devices) {
+            return None;
+        }
+        let cards: Vec<u32> = self.same(devices, catalog).map(|gpu| gpu.index).collect();
+        let damaged = self.peers.iter().filter(|peer| cards.contains(&peer.from) && cards.contains(&peer.to));
+        let damaged = damaged.clone().find(|peer| !peer.verified || peer.verdict.as_deref() == Some("wrong"));
+        let damaged =
+            damaged.map(|peer| Trouble::PeerAccess(format!("data copied between GPU {} and GPU {} was damaged", peer.from, peer.to)));
+        let nccl = self.nccl.as_ref().filter(|nccl| nccl.gpus.iter().all(|gpu| cards.contains(gpu)));
+        let runs = nccl.map_or(&[][..], |nccl| &nccl.runs);
+        let works = runs.iter().find(|run| run.works());
+        let failed = runs.iter().find(|run| !run.works()).map(|run| match works {
+            Some(_) => Trouble::PeerAccess(run.trouble()),
+            None => Trouble::Collectives(run.trouble()),
+        });
+        let trouble = match (failed, damaged) {
+            (Some(Trouble::Collectives(seen)), _) => Some(Trouble::Collectives(seen)),
+            (failed, damaged) => failed.or(damaged),
+        };
+        if runs.is_empty() && trouble.is_none() {
+            return None;
+        }
+        let sample = |one: &AllReduce| {
+            Some(AllReduceSample { bytes: Bytes(one.bytes), graph: one.launch == "graph", time: Milliseconds(one.median_us? / 1e3) })
+        };
+        Some(Interconnect {
+            source: format!("measured: {}, {}", self.place(), devices.name),
+            trouble,
+            all_reduce: works.map(|run| run.all_reduce.iter().filter_map(sample).collect()).unwrap_or_default(),
+            devices: nccl.map_or(0, |nccl| nccl.gpus.len() as u64),
+            peer_access: works.is_some_and(|run| run.peer_access),
+        })
+    }
+
+    /// What the report is called.
+    fn place(&self) -> &str {
+        if self.kept { "the last `gpudoctor bench`" } else { &self.name }
     }
 
     fn of(&self, gpu: &Gpu) -> Option<Rates> {
@@ -193,9 +290,8 @@ impl Benched {
             packed = products("int4-f16").collect();
         }
         let link = self.host_links.iter().find(|link| link.gpu == gpu.index && link.direction == "host-to-device");
-        let place = if self.kept { "the last `gpudoctor bench`" } else { &self.name };
         Some(Rates {
-            source: format!("measured: {place}, {}", gpu.name),
+            source: format!("measured: {}, {}", self.place(), gpu.name),
             read: middle("hbm-read")?,
             packed,
             attention: middle("attention-bf16").or_else(|| middle("attention-f16")),

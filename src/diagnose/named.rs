@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use minijinja::Value;
 
 use super::matches::Matched;
-use super::sightings::Sighting;
+use super::sightings::{Sighting, shown_capture};
 use crate::advice;
 use crate::catalog::{Cause, CauseKind, MemoryTopic, Need};
 use crate::diagnose::fork::Context;
 use crate::finding::{Evidence, Fix};
-use crate::redact;
 
 /// A cause, the lines that show it and what to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,12 +80,12 @@ impl Named {
     /// `cause`, shown by the lines of `matched`, which may be those of a fork.
     pub(super) fn new(cause: &Cause, matched: &Matched<'_>, confidence: f64, context: &Context<'_>) -> Self {
         // Of a group that several expressions have, that of the matched line counts.
-        let pairs = matched.captures.iter().rev().map(|(name, value)| (name.clone(), redact::line(value).into_owned()));
+        let pairs = matched.captures.iter().rev().map(|(name, value)| (name.clone(), shown_capture(value)));
         let captures = Value::from(pairs.collect::<BTreeMap<String, String>>());
         // The messages of a branch speak of texts that were not seen; those of the fork speak of the one that was.
         let messages = matched.message.into_iter().chain(matched.cause.messages.iter().map(String::as_str));
         let with_log = minijinja::context! { log => captures.clone(), ..context.machine.facts().clone() };
-        let lines = matched.lines.iter().map(|line| Sighting { text: redact::line(&line.text).into_owned(), ..line.clone() });
+        let lines = matched.lines.iter().map(|line| line.shown());
         Self {
             id: cause.id.clone(),
             root: cause.root.clone(),

@@ -1,9 +1,11 @@
 //! What was seen of each expression, in memory that does not grow with the log.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::probes::{ProbeId, Probes};
 use crate::log::{Line, Source};
+use crate::redact;
 
 /// How many of the first and of the last sightings of an expression are kept.
 const KEPT: usize = 6;
@@ -14,13 +16,18 @@ const NUMBERS: usize = 64;
 /// The longest quotation, in bytes.
 const QUOTED: usize = 600;
 
+/// What is kept on either side of a quotation until secrets are taken out, in bytes: half a token is not known for one.
+const AROUND: usize = 2048;
+
 /// A line that an expression matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
     /// Its number in the log.
     pub number: u64,
-    /// The line, or the part around the match where it is long.
+    /// The line, or the part around the match where it is long: as it was printed until it is [`Self::shown`].
     pub text: String,
+    /// Where the match starts in it, and where it ends.
+    at: (usize, usize),
     /// Who printed it.
     pub source: Source,
     /// The named groups that took part in the match.
@@ -105,24 +112,102 @@ impl Sightings {
     }
 }
 
-fn sighting(line: &Line, regex: &regex::Regex, range: std::ops::Range<usize>) -> Sighting {
+fn sighting(line: &Line, regex: &regex::Regex, range: Range<usize>) -> Sighting {
     let groups = regex.captures(&line.text);
     let named = regex.capture_names().flatten().filter_map(|name| {
         let value = groups.as_ref()?.name(name)?.as_str();
-        Some((name.to_owned(), value.chars().take(QUOTED).collect()))
+        Some((name.to_owned(), part(value, 0..value.floor_char_boundary(QUOTED)).0.to_owned()))
     });
-    Sighting { number: line.number, text: quoted(&line.text, range), source: line.source.clone(), captures: named.collect() }
+    let (text, before) = part(&line.text, range.start..line.text.floor_char_boundary(range.end.min(range.start + QUOTED)));
+    let at = (range.start - before, (range.end - before).min(text.len()));
+    Sighting { number: line.number, text: text.to_owned(), at, source: line.source.clone(), captures: named.collect() }
 }
 
-/// `text`, or where it is long the part around `range`.
-fn quoted(text: &str, range: std::ops::Range<usize>) -> String {
-    if text.len() <= QUOTED {
-        return text.to_owned();
+impl Sighting {
+    /// For people: without secrets, and where it is long, the part around the match.
+    pub(super) fn shown(&self) -> Self {
+        let redacted = redact::line(&self.text);
+        let text = if redacted.len() <= QUOTED {
+            redacted.into_owned()
+        } else {
+            // Where the match is by now, nearly: what is before it may have become shorter.
+            let start = redact::line(&self.text[..self.at.0]).len().min(redacted.len());
+            let spare = QUOTED.saturating_sub(self.at.1 - self.at.0) / 2;
+            quoted(&redacted, start.saturating_sub(spare))
+        };
+        Self { at: (0, text.len()), text, ..self.clone() }
     }
-    let spare = QUOTED.saturating_sub(range.len()) / 2;
-    let start = text.floor_char_boundary(range.start.saturating_sub(spare));
+}
+
+/// A captured value for people: without secrets, and not longer than a quotation.
+pub(super) fn shown_capture(value: &str) -> String {
+    let redacted = redact::line(value);
+    redacted[..redacted.floor_char_boundary(QUOTED)].to_owned()
+}
+
+/// The part of `text` that a quotation of `range` can be made from, and where it starts. Words at its ends are whole ones.
+fn part(text: &str, range: Range<usize>) -> (&str, usize) {
+    let (mut start, mut end) = (0, text.len());
+    if range.start > QUOTED + AROUND {
+        start = text.ceil_char_boundary(range.start - QUOTED - AROUND);
+        start += text[start..range.start].find(is_between_words).unwrap_or(0);
+    }
+    if text.len() - range.end > QUOTED + AROUND {
+        end = text.floor_char_boundary(range.end + QUOTED + AROUND);
+        end = range.end + text[range.end..end].rfind(is_between_words).unwrap_or(0);
+    }
+    (&text[start..end], start)
+}
+
+/// Whether a character is in no token, key or password.
+const fn is_between_words(character: char) -> bool {
+    character.is_ascii_whitespace() || matches!(character, '"' | '\'' | ',' | ';' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | '|')
+}
+
+/// [`QUOTED`] bytes of `text` from `start` on, with what is left out marked.
+fn quoted(text: &str, start: usize) -> String {
+    let start = text.ceil_char_boundary(start.min(text.len().saturating_sub(QUOTED)));
     let end = text.ceil_char_boundary((start + QUOTED).min(text.len()));
     let before = if start > 0 { "…" } else { "" };
     let after = if end < text.len() { "…" } else { "" };
     format!("{before}{}{after}", &text[start..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(text: &str) -> Sighting {
+        let line = Line { number: 1, text: text.to_owned(), source: Source::default() };
+        let regex = regex::Regex::new("boom(?<what>.*)").expect("an expression");
+        let range = regex.find(text).expect("a match").range();
+        sighting(&line, &regex, range)
+    }
+
+    /// A short line is shown whole.
+    #[test]
+    fn a_short_line_is_whole() {
+        assert_eq!(seen("it went boom").shown().text, "it went boom");
+    }
+
+    /// Of a long line the part around the match is shown.
+    #[test]
+    fn of_a_long_line_the_match_is_shown() {
+        let shown = seen(&format!("{} boom {}", "before ".repeat(2000), "after ".repeat(2000))).shown().text;
+        assert!(shown.contains("boom ") && shown.starts_with('…') && shown.ends_with('…') && shown.len() < QUOTED + 8, "{shown}");
+    }
+
+    /// A token is taken out wherever a quotation would have cut it.
+    #[test]
+    fn no_part_of_a_token_is_shown() {
+        let token = "hf_abcdefghijklmnopqrstuvwx";
+        for gap in (0..2 * (QUOTED + AROUND)).step_by(7) {
+            let text = format!("{token}|{}boom{}{token} {}", ".".repeat(gap), " ".repeat(gap), "x ".repeat(4000));
+            let sighting = seen(&text);
+            let captured = sighting.captures.iter().map(|(_, value)| shown_capture(value));
+            for text in captured.chain([sighting.shown().text]) {
+                assert!(!text.contains("hf_"), "{gap}: {text}");
+            }
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use super::probes::Probes;
 use super::sightings::{Sighting, Sightings};
 use crate::catalog::{Sign, Signs};
-use crate::redact;
 
 /// The most lines that are shown of failures that no rule knows.
 const SHOWN: usize = 6;
@@ -38,8 +37,8 @@ impl Outcome {
         if shown.len() > SHOWN {
             shown.drain(SHOWN / 2..shown.len() - SHOWN / 2);
         }
-        let failures = shown.into_iter().map(|sighting| Sighting { text: redact::line(&sighting.text).into_owned(), ..sighting.clone() });
-        Self { ready, failures: failures.collect(), count }
+        let failures = shown.into_iter().map(Sighting::shown).collect();
+        Self { ready, failures, count }
     }
 
     /// Whether a server got ready and nothing looks like a failure after that.

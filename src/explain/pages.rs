@@ -41,7 +41,7 @@ pub static SPEED: [Page; 1] = pages!["": "decode"];
 pub static STARTUP: [Page; 2] = pages!["startup/": "rest", "measured"];
 
 /// The findings, by id.
-pub static FINDINGS: [Page; 72] = pages!["findings/":
+pub static FINDINGS: [Page; 76] = pages!["findings/":
     "api-key-short",
     "asked-but-unseen",
     "base-environment-used",
@@ -91,9 +91,13 @@ pub static FINDINGS: [Page; 72] = pages!["findings/":
     "model-differs-from-catalogue",
     "module-hidden",
     "more-ranks-than-gpus",
+    "nccl-failed",
+    "nccl-result-wrong",
+    "nccl-slow",
     "no-kernels-for-gpu",
     "nothing-to-check",
     "peer-copy-damaged",
+    "peer-slow",
     "python-version-unsupported",
     "quantization-deprecated",
     "quantization-forces-slow-kernel",

@@ -1,11 +1,16 @@
 //! From measurements to verdicts and findings: a function of what was measured and of the floors in `rules/bench.toml`.
 
 mod cause;
+pub mod collective;
+pub mod interconnect;
 mod stopped;
 
-use super::{GpuMeasured, Launch, Measured, Peer, Sample, Stop};
+use super::{GpuMeasured, Launch, Measured, Sample, Spread, Stop};
+use crate::advice;
 use crate::catalog::{Catalog, Floor, FloorOf, Gpu};
 use crate::finding::{Evidence, Finding, Fix, Severity};
+use collective::CollectiveJudged;
+use interconnect::PeerJudged;
 
 /// What a measurement says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +62,10 @@ pub struct GpuJudged {
     pub tensor_peak: Option<f64>,
     /// Measurements, family by family.
     pub results: Vec<Judged>,
+    /// Links to other devices.
+    pub peers: Vec<PeerJudged>,
+    /// All-reduces of all devices together, with the first of them.
+    pub together: Option<CollectiveJudged>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -67,17 +76,18 @@ impl GpuJudged {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 
+    /// Takes in what all devices did together, with its findings.
+    pub fn take_together(&mut self, mut together: CollectiveJudged) {
+        self.findings.append(&mut together.findings);
+        self.together = Some(together);
+    }
+
     /// What was not measured, and why: a family's own name stands for all of it.
     pub fn skipped(&self) -> impl Iterator<Item = (String, &Stop)> {
         let of = |family: &'_ Measured| family.family.name();
         self.measured.families.iter().flat_map(move |family| {
             family.stopped.iter().map(move |(name, stop)| (if name.is_empty() { of(family).to_owned() } else { name.clone() }, stop))
         })
-    }
-
-    /// Links to other devices.
-    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.measured.families.iter().flat_map(|family| &family.peers)
     }
 }
 
@@ -87,15 +97,20 @@ pub fn judge(measured: GpuMeasured, catalog: &Catalog) -> GpuJudged {
     let sheet = known.map(|gpu| gpu.memory.bandwidth_gb_s * 1e9);
     let peak = sheet.or(Some(measured.device.peak_bytes_per_second)).filter(|rate| *rate > 0.0);
     let tensor_peak = known.map(|gpu| gpu.throughput.of_16_bits() * 1e12).filter(|rate| *rate > 0.0);
-    let mut judged = GpuJudged { measured, peak, tensor_peak, results: Vec::new(), findings: Vec::new() };
+    let mut judged =
+        GpuJudged { measured, peak, tensor_peak, results: Vec::new(), peers: Vec::new(), together: None, findings: Vec::new() };
     let subject = format!("gpu:{}", judged.measured.device.index);
     for family in &judged.measured.families {
         for sample in &family.samples {
             let result = one(sample, family, known, peak, catalog);
-            judged.findings.extend(finding(&result, family, &subject));
+            judged.findings.extend(finding(&result, family, known, &subject));
             judged.results.push(result);
         }
-        judged.findings.extend(family.peers.iter().filter(|peer| !peer.verified).map(|peer| damaged(peer, &subject)));
+        for peer in &family.peers {
+            let link = interconnect::judge(peer, known, catalog);
+            judged.findings.extend(interconnect::finding(&link, &subject, catalog));
+            judged.peers.push(link);
+        }
     }
     judged.findings.extend(stopped::findings(&judged.measured, &subject));
     judged
@@ -108,13 +123,40 @@ fn one(sample: &Sample, family: &Measured, gpu: Option<&Gpu>, peak: Option<f64>,
     // A measurement that had to be smaller is not held to what the full one reaches.
     let rule = rule.filter(|_| !sample.reduced);
     let floor = rule.and_then(|rule| Some(rule.share * base(rule, sample, family, gpu, peak, catalog)?));
-    let verdict = match (rate, floor) {
-        _ if !sample.is_right() => Verdict::Wrong,
-        (Some(rate), Some(floor)) if rate < floor => Verdict::Slow,
-        _ => Verdict::Pass,
+    let (verdict, note) = match (rate, floor) {
+        _ if !sample.is_right() => (Verdict::Wrong, None),
+        // The host's memory and its bridges are shared with all that the machine does; the device's own memory is not.
+        (Some(_), Some(floor)) if sample.launch == Launch::CopyEngine => by_fastest(sample.bytes.0 as f64, sample.time, floor),
+        (Some(rate), Some(floor)) if rate < floor => (Verdict::Slow, None),
+        _ => (Verdict::Pass, None),
     };
     let share = |of: Option<f64>| Some(rate? / of?);
-    Judged { sample: sample.clone(), rate, of_read: share(family.read), of_peak: share(peak), floor, verdict }
+    let sample = Sample { note: sample.note.clone().or_else(|| note.map(|note| format!("{}: {note}", sample.kernel))), ..sample.clone() };
+    Judged { sample, rate, of_read: share(family.read), of_peak: share(peak), floor, verdict }
+}
+
+/// The verdict on a link that carried `bytes` in `time`: one that is slow carries them slowly each time. Where only most groups
+/// were, something else used it meanwhile, which is told as a note.
+fn by_fastest(bytes: f64, time: Spread, floor: f64) -> (Verdict, Option<String>) {
+    if bytes / time.median >= floor {
+        return (Verdict::Pass, None);
+    }
+    if bytes / time.fastest < floor {
+        return (Verdict::Slow, None);
+    }
+    let rate = |seconds: f64| bytes / seconds / 1e9;
+    let (slowest, fastest) = (rate(time.slowest), rate(time.fastest));
+    (
+        Verdict::Pass,
+        Some(format!(
+            "rates varied from {slowest:.1} to {fastest:.1} GB/s, as they do under other load; the link itself reaches its floor"
+        )),
+    )
+}
+
+/// The fixes of `rules/advice/` for `id`, as far as `context` fills them.
+fn advised(id: &str, context: &minijinja::Value, catalog: &Catalog) -> Vec<Fix> {
+    catalog.advice(id).map(|advice| advice::fixes(&advice, context)).unwrap_or_default()
 }
 
 /// What the share of a floor is a share of, in bytes a second.
@@ -127,10 +169,11 @@ fn base(rule: &Floor, sample: &Sample, family: &Measured, gpu: Option<&Gpu>, pea
             let (generation, lanes) = own.or(sample.conditions.pcie_most)?;
             catalog.floors().link_gb_s(generation, lanes).map(|rate| rate * 1e9)
         }
+        FloorOf::NvLink => None,
     }
 }
 
-fn finding(result: &Judged, family: &Measured, subject: &str) -> Option<Finding> {
+fn finding(result: &Judged, family: &Measured, gpu: Option<&Gpu>, subject: &str) -> Option<Finding> {
     let Sample { kernel, shape, error, error_limit, fault, .. } = &result.sample;
     let place = format!("{kernel}, {shape}");
     let evidence = |fact: &str, value: String| Evidence { fact: fact.to_owned(), value, source: place.clone() };
@@ -162,7 +205,7 @@ fn finding(result: &Judged, family: &Measured, subject: &str) -> Option<Finding>
         Verdict::Slow => {
             let (rate, floor) = (result.rate? / 1e9, result.floor? / 1e9);
             let mut found = vec![evidence("rate", format!("{rate:.1} GB/s")), evidence("floor", format!("{floor:.1} GB/s"))];
-            let (cause, more, fixes) = cause::likely(result, family);
+            let (cause, more, fixes) = cause::likely(result, family, gpu);
             found.extend(more);
             Some(Finding {
                 id: "gpu-slow".to_owned(),
@@ -173,26 +216,5 @@ fn finding(result: &Judged, family: &Measured, subject: &str) -> Option<Finding>
                 fixes,
             })
         }
-    }
-}
-
-fn damaged(peer: &Peer, subject: &str) -> Finding {
-    Finding {
-        id: "peer-copy-damaged".to_owned(),
-        severity: Severity::Error,
-        subject: subject.to_owned(),
-        message: format!(
-            "data copied from GPU {} to GPU {} and back is not what it was; tensor parallelism over this link gives garbage",
-            peer.from, peer.to
-        ),
-        evidence: vec![Evidence {
-            fact: "direct access".to_owned(),
-            value: if peer.direct { "yes" } else { "no, staged through the host" }.to_owned(),
-            source: "cuDeviceCanAccessPeer".to_owned(),
-        }],
-        fixes: vec![
-            Fix::edit("switch peer-to-peer copies of NCCL off").with_command("export NCCL_P2P_DISABLE=1"),
-            Fix::edit("switch the IOMMU and PCI Express access control (ACS) off in the firmware, or pass them through"),
-        ],
     }
 }

@@ -7,7 +7,7 @@ use super::pen::{Drawing, MARGIN, clipped, line, rectangle, tip, tone, words};
 use super::scale::{Linear, tick};
 
 /// Where bars start and end.
-const BARS: (f64, f64) = (340.0, 680.0);
+const BARS: (f64, f64) = (372.0, 690.0);
 /// The height of a row, and of a bar in it.
 const ROW: f64 = 20.0;
 const BAR: f64 = 13.0;

@@ -133,12 +133,18 @@ fn judged(inputs: &Inputs<'_>, setting: &Setting<'_>, mut args: Arguments) -> Pl
     }
     let evaluation = evaluate(&(inputs.judging.parse)(&args, &inputs.chosen), setting);
     let mut plan = assemble(inputs, setting, args, evaluation);
+    plan.findings.extend(between_devices(&plan));
     plan.alternatives = match plan.verdict {
         Verdict::DoesNotFit => changes_that_fit(&plan, setting),
         Verdict::Invalid => mended(&plan, inputs, setting).into_iter().collect(),
         Verdict::Fits | Verdict::FitsWithOffload => Vec::new(),
     };
     plan
+}
+
+/// What was measured between the devices and speaks against the launch.
+fn between_devices(plan: &Plan) -> Option<Finding> {
+    plan.devices.interconnect.as_ref()?.finding(plan.launch.as_ref()?, &plan.env)
 }
 
 /// The same configuration without the lines that the engine refuses, and with the runner that honours offload.
@@ -185,7 +191,14 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
     let base = if offloads { settings.offload } else { settings.device };
     let pieces = PieceCache::default();
     let setting = Setting { model: variant, pieces: &pieces, ..base };
-    let mut plan = assemble(inputs, &setting, found.args, found.evaluation);
+    let (mut args, mut evaluation, mut env) = (found.args, found.evaluation, IndexMap::new());
+    let links = devices.interconnect.as_ref();
+    let avoiding = links.map(|links| links.apply(&mut evaluation.launch, &mut args, &mut env)).unwrap_or_default();
+    let mut plan = assemble(inputs, &setting, args, evaluation);
+    for (name, variable) in env {
+        // What was given stands.
+        plan.env.entry(name).or_insert(variable);
+    }
     if offloads && needs_first_runner && setting.era.v2_runner != crate::catalog::RunnerRule::Never {
         let reason =
             format!("the V2 model runner of vLLM {} ignores offload and would load all weights onto the device", inputs.chosen.version);
@@ -193,7 +206,8 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
     }
     // What the planner chose it also explains; findings on it that stop nothing would only repeat that.
     plan.findings.retain(|finding| finding.severity == Severity::Error || concerns_given(finding, &request.fixed));
-    plan.decisions = found.decisions;
+    plan.findings.extend(between_devices(&plan));
+    plan.decisions = found.decisions.into_iter().chain(avoiding).collect();
     plan.rejected = found.rejected;
     // Where the engine itself does not run, no other model does.
     plan.alternatives = if plan.verdict == Verdict::Fits || inputs.chosen.obstacle(devices).is_some() {

@@ -8,6 +8,7 @@ use crate::engine::launch::Launch;
 use crate::finding::Finding;
 use crate::model::spec::ModelSpec;
 use crate::plan::budget::{Budget, Input};
+use crate::plan::interconnect::Interconnect;
 use crate::plan::rates::Rates;
 use crate::units::{Bytes, BytesPerSecond, Milliseconds};
 use crate::version::Version;
@@ -86,6 +87,8 @@ pub struct Devices {
     pub driver: Option<Version>,
     /// Rates that were measured on such a card.
     pub rates: Option<Rates>,
+    /// What was measured between such cards.
+    pub interconnect: Option<Interconnect>,
     /// What was assumed about the devices, as sentences.
     pub assumed: Vec<String>,
 }

@@ -4,7 +4,7 @@ use crate::plan::budget::Input;
 use crate::plan::evaluate::{Evaluation, Setting};
 use crate::plan::outcome::{Decode, Performance};
 use crate::plan::target::pinned_rate;
-use crate::plan::throughput::{FORMULA, HostLink, MEASURED_FORMULA, Step};
+use crate::plan::throughput::{FORMULA, HostLink, MEASURED_FORMULA, REDUCED_FORMULA, Step};
 use crate::units::{Bytes, BytesPerSecond};
 
 /// Batches that people compare engines at.
@@ -37,7 +37,8 @@ pub fn performance(setting: &Setting<'_>, evaluation: &Evaluation) -> Performanc
     let inputs = inputs(setting, &step, &links);
     let measured = setting.devices.rates.as_ref();
     let formula = if measured.is_some() { MEASURED_FORMULA } else { FORMULA };
-    Performance { source: measured.map(|rates| rates.source.clone()), inputs, decode, formula: formula.to_owned() }
+    let reduced = if step.reductions(1).is_some() { REDUCED_FORMULA } else { "" };
+    Performance { source: measured.map(|rates| rates.source.clone()), inputs, decode, formula: format!("{formula}{reduced}") }
 }
 
 /// The card's own link; where the card is not known, the three that machines have, newest first; one entry
@@ -93,6 +94,12 @@ fn inputs(setting: &Setting<'_>, step: &Step<'_>, links: &[Option<HostLink>]) ->
     if weights.read_from_host > Bytes::ZERO {
         inputs.push(Input::new("host reads a step", weights.read_from_host, "offloaded weights; see `weights`"));
         inputs.push(setting.constant_input("speed.uva_share_of_link"));
+    }
+    if let (Some(reductions), Some(links)) = (step.reductions(1), &devices.interconnect) {
+        inputs.push(Input::new("all-reduces a step", reductions.count, "two of each layer; tensor parallelism"));
+        let each = format!("{:.1} µs for {}", reductions.each.0 * 1e3, reductions.bytes);
+        let way = if links.peer_access { "" } else { ", without peer access" };
+        inputs.push(Input::new(&format!("an all-reduce by NCCL, batch 1{way}"), each, &links.source));
     }
     inputs.push(setting.constant_input(step.launch_constant()));
     inputs

@@ -124,6 +124,7 @@ fn description(
         multiprocessors: gpu.multiprocessors.filter(|_| !only_size),
         driver: target.driver.clone(),
         rates: None,
+        interconnect: None,
         assumed,
     }
 }

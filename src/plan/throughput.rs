@@ -4,6 +4,7 @@
 use crate::catalog::Constants;
 use crate::engine::launch::{GraphMode, Launch, Offload};
 use crate::model::spec::{Mlp, ModelSpec};
+use crate::plan::interconnect::Reductions;
 use crate::plan::outcome::{Bound, Decode, Devices};
 use crate::plan::rates::Rates;
 use crate::plan::weights::Weights;
@@ -39,6 +40,9 @@ pub struct Step<'a> {
 pub const FORMULA: &str =
     "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
 
+/// What measured all-reduces between tensor-parallel ranks add.
+pub const REDUCED_FORMULA: &str = " + all-reduces × time of one";
+
 /// The same with measured rates.
 pub const MEASURED_FORMULA: &str = "step = max(16-bit and 8-bit weights / (read rate × GEMM share) + 4-bit products, each a fixed time and its bytes, \
                                     / engine share + KV cache / attention rate, host reads / link rate, operations / arithmetic rate) \
@@ -73,6 +77,9 @@ impl Step<'_> {
             .max_by(|(_, left), (_, right)| left.0.total_cmp(&right.0))?;
         let launches = self.launch_overhead(constant);
         let hidden = self.launch.graph_mode == GraphMode::None && bound != Bound::HostLink;
+        // Kernels after an all-reduce wait for it.
+        let reduced = self.reductions(batch).map_or(Milliseconds(0.0), |reductions| reductions.time());
+        let time = time + reduced;
         let step = if hidden { Milliseconds(time.0.max(launches.0)) } else { time + launches };
         let bound_by = if launches.0 > time.0 { Bound::Launch } else { bound };
         Some(Decode {
@@ -98,6 +105,11 @@ impl Step<'_> {
         let attention = if eight_bit { rates.attention_8bit.or(rates.attention) } else { rates.attention };
         let dense = BytesPerSecond(rates.read.0 * constant("speed.gemm_share_of_read"));
         dense.time(weights - packed) + products + attention.unwrap_or(dense).time(kv)
+    }
+
+    /// The all-reduces of a step, where they were measured.
+    pub fn reductions(&self, batch: u64) -> Option<Reductions> {
+        self.devices.interconnect.as_ref()?.step(self.launch, self.model, batch)
     }
 
     /// Whether weights of four bits are multiplied by a kernel that repacks them.

@@ -1,7 +1,11 @@
 //! Measurements for people: one line each, what is wrong below.
 
+mod collective;
+
+use crate::measurement::Launch;
+use crate::measurement::judge::collective::Outcome;
+use crate::measurement::judge::interconnect::PeerJudged;
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
-use crate::measurement::{Launch, Peer};
 use crate::report::layout::{self, columns, counted, pad, wrap};
 use crate::report::{check, style};
 
@@ -9,6 +13,7 @@ use crate::report::{check, style};
 pub fn render(gpus: &[GpuJudged], columns: usize) -> String {
     let width = layout::width(columns);
     let mut blocks: Vec<String> = gpus.iter().map(|gpu| table(gpu, width)).collect();
+    blocks.extend(gpus.iter().filter_map(|gpu| gpu.together.as_ref()).map(|together| collective::table(together, width)));
     for finding in gpus.iter().flat_map(|gpu| &gpu.findings) {
         blocks.push(check::alone(finding, width));
     }
@@ -19,16 +24,10 @@ pub fn render(gpus: &[GpuJudged], columns: usize) -> String {
 fn table(gpu: &GpuJudged, width: usize) -> String {
     let heading = style::heading(&format!("GPU {}", gpu.measured.device.index));
     let mut lines = vec![wrap(&facts(gpu).join(" · "), &format!("{heading}  "), "  ", width)];
-    let rows: Vec<[String; 5]> = gpu.results.iter().map(row).chain(gpu.peers().map(peer)).collect();
-    let widths: Vec<usize> =
-        (0..5).map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0)).collect();
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| pad(cell, *width)).collect();
-        lines.push(format!("  {}", cells.join("  ").trim_end()));
-    }
+    lines.extend(aligned(&gpu.results.iter().map(row).chain(gpu.peers.iter().flat_map(peer)).collect::<Vec<_>>()));
     let names = gpu.skipped().map(|(name, _)| columns(&name)).max().unwrap_or(0);
     lines.extend(gpu.skipped().map(|(name, stop)| wrap(stop.reason(), &format!("  {}  skipped: ", pad(&name, names)), "    ", width)));
-    lines.extend(notes(gpu).into_iter().map(|note| wrap(note, "  note: ", "    ", width)));
+    lines.extend(own_notes(gpu).iter().map(|note| wrap(note, "  note: ", "    ", width)));
     lines.join("\n")
 }
 
@@ -41,19 +40,45 @@ pub(super) fn facts(gpu: &GpuJudged) -> Vec<String> {
     facts.extend((major > 0).then(|| format!("compute capability {major}.{minor}")));
     facts.extend((device.multiprocessors > 0).then(|| format!("{} SMs", device.multiprocessors)));
     facts.extend(gpu.peak.map(|peak| format!("{:.0} GB/s of memory bandwidth", peak / 1e9)));
-    facts.push(state(gpu));
+    facts.extend(state(gpu));
     facts
 }
 
-/// What to know of measurements, each once.
-pub(super) fn notes(gpu: &GpuJudged) -> Vec<&String> {
-    let mut notes: Vec<&String> = gpu.results.iter().filter_map(|result| result.sample.note.as_ref()).collect();
+/// What to know of measurements, each once, and of what all devices did together.
+pub(super) fn notes(gpu: &GpuJudged) -> Vec<String> {
+    let together = gpu.together.iter().flat_map(collective::sentences);
+    own_notes(gpu).into_iter().chain(together).collect()
+}
+
+fn own_notes(gpu: &GpuJudged) -> Vec<String> {
+    let links = gpu.peers.iter().filter_map(|link| Some((&link.peer, link.note.as_ref()?)));
+    let links = links.map(|(peer, note)| format!("peer {} to {}: {note}", peer.from, peer.to));
+    let mut notes: Vec<String> = gpu.results.iter().filter_map(|result| result.sample.note.clone()).chain(links).collect();
     notes.dedup();
     notes
 }
 
-/// The clock while kernels ran, and what lowered it.
-fn state(gpu: &GpuJudged) -> String {
+/// What goes between devices: links of this one, and all-reduces of all together.
+pub(super) fn links(gpu: &GpuJudged) -> Vec<[String; 5]> {
+    gpu.peers.iter().flat_map(peer).chain(gpu.together.iter().flat_map(collective::rows)).collect()
+}
+
+/// Lines of cells in columns.
+fn aligned(rows: &[[String; 5]]) -> Vec<String> {
+    let widths: Vec<usize> =
+        (0..5).map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max().unwrap_or(0)).collect();
+    let line = |row: &[String; 5]| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| pad(cell, *width)).collect();
+        format!("  {}", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The clock while kernels ran, and what lowered it; nothing where nobody asked.
+fn state(gpu: &GpuJudged) -> Option<String> {
+    if gpu.results.is_empty() {
+        return None;
+    }
     let clocks = gpu.results.iter().filter_map(|result| result.sample.conditions.sm_mhz);
     let clock = match (clocks.clone().min(), clocks.max()) {
         (Some(low), Some(high)) if low != high => format!("SM clock {low} to {high} MHz"),
@@ -63,7 +88,7 @@ fn state(gpu: &GpuJudged) -> String {
     let mut reasons: Vec<&str> = gpu.results.iter().flat_map(|result| &result.sample.conditions.throttling).map(String::as_str).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    if reasons.is_empty() { clock } else { format!("{clock}, throttled: {}", reasons.join(", ")) }
+    Some(if reasons.is_empty() { clock } else { format!("{clock}, throttled: {}", reasons.join(", ")) })
 }
 
 /// Kernel, shape, rate or time, share and floor, verdict with its error.
@@ -108,22 +133,41 @@ pub(super) fn error(result: &Judged) -> Option<String> {
     Some(format!("{:.4} of {}", result.sample.error?, result.sample.error_limit?))
 }
 
-/// The pair, how its copies go, rate, latency, verdict.
-pub(super) fn peer(peer: &Peer) -> [String; 5] {
-    let rate = peer.bytes.0 as f64 / peer.time.median / 1e9;
-    [
-        format!("peer {} to {}", peer.from, peer.to),
+/// Copies over a link, and a kernel's loads over it.
+pub(super) fn peer(link: &PeerJudged) -> Vec<[String; 5]> {
+    let peer = &link.peer;
+    let figure = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| format!("{:.1} GB/s", rate / 1e9));
+    let floor = link.floor.map(|floor| format!("floor {:.0}", floor / 1e9)).unwrap_or_default();
+    let every = |right: bool, what: &str| match (right, link.verdict) {
+        (false, _) => "wrong".to_owned(),
+        (true, Verdict::Wrong) => "-".to_owned(),
+        (true, verdict) => format!("{}  every word {what}", verdict.name()),
+    };
+    let name = |what: &str| format!("{what} {} to {}", peer.from, peer.to);
+    let copies = [
+        name("peer"),
         if peer.direct { "direct" } else { "through the host" }.to_owned(),
-        if peer.verified { format!("{rate:.0} GB/s") } else { "-".to_owned() },
-        format!("16 B in {:.1} µs", peer.latency * 1e6),
-        if peer.verified { "pass  every word arrived" } else { "wrong" }.to_owned(),
-    ]
+        figure(link.rate),
+        format!("16 B in {:.1} µs  {floor}", peer.latency * 1e6).trim_end().to_owned(),
+        every(peer.verified, "arrived"),
+    ];
+    let loads = peer.loads.as_ref().map(|loads| {
+        let from = format!("loads {} from {}", peer.from, peer.to);
+        [from, "by a kernel".to_owned(), figure(link.load_rate), String::new(), every(loads.verified, "was right")]
+    });
+    [copies].into_iter().chain(loads).collect()
 }
 
 /// The last line: how many passed, and how many did not.
 pub(super) fn last(gpus: &[GpuJudged]) -> String {
-    let of = |verdict: Verdict| gpus.iter().flat_map(|gpu| &gpu.results).filter(|result| result.verdict == verdict).count();
-    let skipped: usize = gpus.iter().map(|gpu| gpu.skipped().count()).sum();
+    let measured =
+        gpus.iter().flat_map(|gpu| gpu.results.iter().map(|result| result.verdict).chain(gpu.peers.iter().map(|link| link.verdict)));
+    let outcome = gpus.iter().find_map(|gpu| gpu.together.as_ref()).map(|together| together.outcome);
+    let reduced = outcome.and_then(|outcome| if let Outcome::Ended(verdict) = outcome { Some(verdict) } else { None });
+    let verdicts: Vec<Verdict> = measured.chain(reduced).collect();
+    let of = |verdict: Verdict| verdicts.iter().filter(|one| **one == verdict).count();
+    let skipped = gpus.iter().map(|gpu| gpu.skipped().count()).sum::<usize>() + usize::from(outcome == Some(Outcome::Skipped));
+    let failed = if matches!(outcome, Some(Outcome::Hang | Outcome::Failed)) { ", NCCL failed" } else { "" };
     let verdicts = format!("{} passed, {} slow, {} wrong, {skipped} skipped", of(Verdict::Pass), of(Verdict::Slow), of(Verdict::Wrong));
-    format!("{} on {}", verdicts, counted(gpus.len(), "GPU"))
+    format!("{verdicts}{failed} on {}", counted(gpus.len(), "GPU"))
 }

@@ -121,12 +121,19 @@ fn group(results: &[&Judged]) -> Rows {
 
 fn links(gpu: &GpuJudged) -> Chart {
     let host = gpu.results.iter().filter(is_link).map(|result| Row { label: result.sample.kernel.clone(), ..row(result) });
-    let peers = gpu.peers().map(|link| {
-        let [label, how, figure, ..] = peer(link);
-        let rate = link.bytes.0 as f64 / link.time.median;
-        let (state, figure) =
-            if link.verified { (State::Good, format!("{figure}, {how}")) } else { (State::Wrong, "wrong: data was damaged".to_owned()) };
-        Row { label, pieces: vec![bar(rate)], floor: None, figure, state }
+    let peers = gpu.peers.iter().flat_map(|link| {
+        let rates = [link.rate, link.load_rate];
+        peer(link).into_iter().zip(rates).enumerate().map(|(at, ([label, how, figure, ..], rate))| {
+            // The floor is of copies.
+            let floor = link.floor.filter(|_| at == 0);
+            let (state, figure) = match link.verdict {
+                Verdict::Pass => (State::Good, format!("{figure}, {how}")),
+                Verdict::Slow if at == 0 => (State::Slow, format!("{figure}, {how}, slow")),
+                Verdict::Slow => (State::Good, format!("{figure}, {how}")),
+                Verdict::Wrong => (State::Wrong, "wrong: data was damaged".to_owned()),
+            };
+            Row { label, pieces: rate.map(bar).into_iter().collect(), floor, figure, state }
+        })
     });
     let rows: Vec<Row> = host.chain(peers).collect();
     chart(gpu, "links", vec![Rows { name: String::new(), rows }])

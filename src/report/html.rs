@@ -5,7 +5,7 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
-use super::bench::{error, facts, figure, last, notes, peer, shape, share};
+use super::bench::{error, facts, figure, last, links, notes, shape, share};
 use super::check::about;
 use super::drawn;
 use crate::finding::{Finding, Risk};
@@ -76,9 +76,9 @@ fn card(number: usize, gpu: &GpuJudged) -> Card {
         facts: facts(gpu),
         pictures: pictures.collect(),
         rows: gpu.results.iter().map(row).collect(),
-        peers: gpu.peers().map(peer).collect(),
+        peers: links(gpu),
         skipped: gpu.skipped().map(|(name, stop)| [name, stop.reason().to_owned()]).collect(),
-        notes: notes(gpu).into_iter().cloned().collect(),
+        notes: notes(gpu),
     }
 }
 

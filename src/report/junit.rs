@@ -6,6 +6,7 @@ use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStat
 use super::bench::{figure, peer, shape, share};
 use crate::check::Diagnosis;
 use crate::finding::{Finding, Severity};
+use crate::measurement::judge::collective::Outcome;
 use crate::measurement::judge::{GpuJudged, Verdict};
 
 /// The report. Ends with a line break.
@@ -44,11 +45,24 @@ pub fn bench(gpus: &[GpuJudged]) -> Result<String, SerializeError> {
             passed.set_system_out(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "));
             suite.add_test_case(passed);
         }
-        for link in gpu.peers().filter(|peer| peer.verified) {
-            let [name, how, figure, ..] = peer(link);
-            let mut passed = case(BENCH, &named(name), TestCaseStatus::success());
-            passed.set_system_out(format!("{figure}, {how}"));
-            suite.add_test_case(passed);
+        for link in gpu.peers.iter().filter(|link| link.verdict == Verdict::Pass) {
+            for [name, how, figure, ..] in peer(link) {
+                let mut passed = case(BENCH, &named(name), TestCaseStatus::success());
+                passed.set_system_out(format!("{figure}, {how}"));
+                suite.add_test_case(passed);
+            }
+        }
+        if let Some(together) = &gpu.together {
+            match (together.outcome, &together.measured.skipped) {
+                (_, Some(reason)) => {
+                    suite.add_test_case(skip(BENCH, NCCL, reason));
+                }
+                (Outcome::Ended(Verdict::Pass), None) => {
+                    suite.add_test_case(case(BENCH, NCCL, TestCaseStatus::success()));
+                }
+                // A finding tells the others.
+                _ => {}
+            }
         }
         for (name, stop) in gpu.skipped() {
             suite.add_test_case(skip(BENCH, &named(name), stop.reason()));
@@ -60,6 +74,8 @@ pub fn bench(gpus: &[GpuJudged]) -> Result<String, SerializeError> {
 /// The names of the suites' classes.
 const CHECK: &str = "gpudoctor.check";
 const BENCH: &str = "gpudoctor.bench";
+/// What all GPUs do together.
+const NCCL: &str = "nccl all-reduce";
 
 fn written(suite: TestSuite) -> Result<String, SerializeError> {
     let mut report = Report::new("gpudoctor");

@@ -129,6 +129,7 @@ fn devices() -> Devices {
         pcie_generation: Some(4),
         driver: None,
         rates: None,
+        interconnect: None,
         assumed: vec!["the card supports compute capability 8.0 or newer".to_owned()],
     }
 }

@@ -150,6 +150,7 @@ fn devices() -> Devices {
         multiprocessors: None,
         driver: None,
         rates: None,
+        interconnect: None,
         assumed: vec![],
     }
 }

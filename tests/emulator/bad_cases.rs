@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Card, bench, ids, list, report, results};
 
 /// A finding's field.
-fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
+pub(super) fn text<'a>(report: &'a Value, id: &str, field: &str) -> &'a str {
     let found = list(report, "findings").into_iter().find(|finding| finding["id"] == id);
     found.and_then(|finding| finding[field].as_str()).unwrap_or_else(|| panic!("{id}: {report:#}"))
 }

@@ -1,7 +1,7 @@
 // A libcuda.so.1 without a GPU: device memory is host memory, kernels run through the emulator.
 //
 // What it says of itself is set by variables: EMULATED_SMS (multiprocessors, 3), EMULATED_DEVICES (1), EMULATED_FREE_MIB (96), EMULATED_HELD_MIB (0),
-// EMULATED_CAPABILITY (80), EMULATED_CLOCK_KHZ (memory clock, 1: any rate is far above what such a card could reach), and
+// EMULATED_CAPABILITY (80), EMULATED_CLOCK_KHZ (memory clock, 1: any rate is far above what such a card could reach), EMULATED_PEERS (1; 0: devices do not reach each other), and
 // EMULATED_FAIL=function:code, or function:hang: that call fails, or never returns; function:code@N, from the N-th such call on.
 // Device memory ends at pages that cannot be touched, and what is freed cannot be touched again.
 #include <sys/mman.h>
@@ -104,7 +104,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
 int cuDevicePrimaryCtxRetain(void** context, int device) { MAY_FAIL; *context = (void*)(uintptr_t)(device + 1); return 0; }
 int cuCtxSetCurrent(void*) { return 0; }
 int cuCtxEnablePeerAccess(void*, unsigned) { MAY_FAIL; return 0; }
-int cuDeviceCanAccessPeer(int* can, int, int) { *can = 1; return 0; }
+int cuDeviceCanAccessPeer(int* can, int, int) { *can = setting("EMULATED_PEERS", 1) != 0; return 0; }
 
 int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) {
   MAY_FAIL;
@@ -155,6 +155,7 @@ int cuMemsetD8Async(u64 to, unsigned char value, size_t size, void*) {
   return enqueue([=] { memset((void*)to, value, size); });
 }
 
+int cuLaunchHostFunc(void*, void (*function)(void*), void* data) { return enqueue([=] { function(data); }); }
 int cuStreamCreate(void** stream, unsigned) { *stream = (void*)1; return 0; }
 int cuStreamSynchronize(void*) { MAY_FAIL; return 0; }
 int cuStreamBeginCapture_v2(void*, int) { MAY_FAIL; capturing = new Graph; return 0; }

@@ -1,5 +1,5 @@
 // A libnvidia-ml.so.1 for the emulated GPU. EMULATED_THROTTLING has the bits of the reasons why clocks are low, EMULATED_LANES the
-// lanes of its link (16), EMULATED_POWER its limit in W (350 of 350); with EMULATED_LOST=1 the GPU is lost.
+// lanes of its link (16), EMULATED_POWER its limit in W (350 of 350), EMULATED_ECC whether error correction is on (0); with EMULATED_LOST=1 the GPU is lost.
 #include <cstdint>
 #include <cstdlib>
 
@@ -30,6 +30,7 @@ int nvmlDeviceGetCurrPcieLinkGeneration(void*, unsigned* value) { return tell(va
 int nvmlDeviceGetMaxPcieLinkGeneration(void*, unsigned* value) { return tell(value, 4); }
 int nvmlDeviceGetCurrPcieLinkWidth(void*, unsigned* value) { return tell(value, setting("EMULATED_LANES", 16)); }
 int nvmlDeviceGetMaxPcieLinkWidth(void*, unsigned* value) { return tell(value, 16); }
+int nvmlDeviceGetEccMode(void*, unsigned* now, unsigned* pending) { tell(pending, 0); return tell(now, setting("EMULATED_ECC", 0)); }
 int nvmlDeviceGetCurrentClocksThrottleReasons(void*, unsigned long long* bits) {
   *bits = (unsigned long long)setting("EMULATED_THROTTLING", 1);
   return state();

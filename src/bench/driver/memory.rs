@@ -156,6 +156,11 @@ impl Gpu {
         Ok(Pinned { gpu: self, pointer, size })
     }
 
+    /// The handle of the stream that everything is done in, for libraries that put work into it.
+    pub(in crate::bench) const fn first_stream(&self) -> Handle {
+        self.stream
+    }
+
     /// Bytes of device memory that nobody holds.
     pub(in crate::bench) fn free_memory(&self) -> Result<usize, Error> {
         let (mut free, mut total) = (0, 0);

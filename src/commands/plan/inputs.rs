@@ -79,6 +79,7 @@ impl Prepared {
         let chosen = release::choose(&self.request.engine, &devices, &self.catalog).map_err(|error| Error::hinted(&error))?;
         if let Some(benched) = &self.benched {
             devices.rates = benched.rates(&devices, &self.catalog)?;
+            devices.interconnect = benched.interconnect(&devices, &self.catalog);
         }
         let inputs = Inputs {
             request: &self.request,

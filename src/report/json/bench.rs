@@ -1,5 +1,6 @@
 //! `gpudoctor.bench/1`: what `bench --format json` prints. Fields may be added; none is renamed or removed under `/1`.
 
+mod collective;
 pub mod read;
 
 use schemars::JsonSchema;
@@ -30,6 +31,8 @@ pub struct BenchReport {
     pub host_links: Vec<HostLink>,
     /// Copies between GPUs.
     pub peers: Vec<PeerReport>,
+    /// All-reduces over all GPUs together by NCCL; `null` where they were not asked for.
+    pub nccl: Option<collective::NcclReport>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -147,6 +150,14 @@ pub struct PeerReport {
     pub verified: bool,
     /// Whether the GPUs reach each other's memory; else copies go through the host.
     pub direct: bool,
+    /// 10^9 bytes a second that a kernel loads from the other GPU's memory; `null` where it cannot, or data was damaged.
+    pub load_gb_per_s: Option<f64>,
+    /// The least rate of copies that is good.
+    pub floor_gb_per_s: Option<f64>,
+    /// `pass`, `slow` or `wrong`.
+    pub verdict: &'static str,
+    /// What to know of the figure.
+    pub reason: Option<String>,
 }
 
 /// The JSON of a bench. Ends with a line break.
@@ -162,6 +173,7 @@ pub fn render(gpus: &[GpuJudged], driver_cuda: Option<u32>, driver: Option<&str>
         gpus: gpus.iter().map(gpu).collect(),
         host_links: gpus.iter().flat_map(|gpu| gpu.results.iter().filter(is_link).map(|result| link(gpu, result))).collect(),
         peers: gpus.iter().flat_map(peers).collect(),
+        nccl: gpus.iter().find_map(|gpu| gpu.together.as_ref()).map(collective::report),
         findings: gpus.iter().flat_map(|gpu| &gpu.findings).map(Finding::from).collect(),
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
@@ -273,13 +285,17 @@ fn reason(sample: &Sample) -> Option<String> {
 }
 
 fn peers(gpu: &GpuJudged) -> impl Iterator<Item = PeerReport> {
-    gpu.peers().map(|peer| PeerReport {
-        from: peer.from,
-        to: peer.to,
-        gb_per_s: peer.verified.then(|| gb(peer.bytes.0 as f64 / peer.time.median)),
-        latency_us: peer.latency * 1e6,
-        verified: peer.verified,
-        direct: peer.direct,
+    gpu.peers.iter().map(|link| PeerReport {
+        from: link.peer.from,
+        to: link.peer.to,
+        gb_per_s: link.rate.map(gb),
+        latency_us: link.peer.latency * 1e6,
+        verified: link.peer.verified,
+        direct: link.peer.direct,
+        load_gb_per_s: link.load_rate.map(gb),
+        floor_gb_per_s: link.floor.map(gb),
+        verdict: link.verdict.name(),
+        reason: link.note.clone(),
     })
 }
 

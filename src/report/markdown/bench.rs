@@ -2,7 +2,7 @@
 
 use super::{cell, titled};
 use crate::measurement::judge::{GpuJudged, Judged};
-use crate::report::bench::{error, facts, figure, last, notes, peer, shape, share};
+use crate::report::bench::{error, facts, figure, last, links, notes, shape, share};
 use crate::report::check::about;
 
 /// The report. Ends with a line break.
@@ -20,14 +20,13 @@ pub fn render(gpus: &[GpuJudged]) -> String {
 }
 
 fn card(gpu: &GpuJudged) -> [String; 4] {
-    let links = gpu
-        .peers()
-        .map(peer)
-        .map(|[name, how, figure, latency, verdict]| format!("| {} | {how} | {figure} | {latency} | | {verdict} | |", cell(&name)));
+    let links = links(gpu)
+        .into_iter()
+        .map(|[name, how, figure, more, verdict]| format!("| {} | {how} | {figure} | {more} | | {verdict} | |", cell(&name)));
     let rows = gpu.results.iter().map(row).chain(links).collect();
     let columns = "| kernel | shape | rate or time | share | floor | verdict | error |\n| --- | --- | ---: | ---: | ---: | --- | --- |";
     let skipped = gpu.skipped().map(|(name, stop)| format!("- `{name}`: {}", cell(stop.reason())));
-    let notes = notes(gpu).into_iter().map(|note| format!("- {}", cell(note)));
+    let notes = notes(gpu).into_iter().map(|note| format!("- {}", cell(&note)));
     [
         format!("### GPU {}\n\n{}", gpu.measured.device.index, cell(&facts(gpu).join(" · "))),
         titled(columns, rows),

@@ -2,13 +2,16 @@
 //!
 //! It is shown as it was judged. Fields that a later version added may be missing.
 
+mod collective;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::SCHEMA;
 use crate::finding::Finding;
+use crate::measurement::judge::interconnect::PeerJudged;
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
-use crate::measurement::{Conditions, Device, Family, GpuMeasured, Launch, Measured, Peer, Sample, Spread, Stop};
+use crate::measurement::{Conditions, Device, Family, GpuMeasured, Launch, Measured, Peer, PeerLoads, Sample, Spread, Stop};
 use crate::units::Bytes;
 
 /// A report, read back.
@@ -35,6 +38,7 @@ struct Report {
     host_links: Vec<Link>,
     #[serde(default)]
     peers: Vec<PeerLink>,
+    nccl: Option<collective::Nccl>,
     #[serde(default)]
     findings: Vec<Finding>,
 }
@@ -139,6 +143,10 @@ struct PeerLink {
     latency_us: Figure,
     verified: bool,
     direct: bool,
+    load_gb_per_s: Option<Figure>,
+    floor_gb_per_s: Option<Figure>,
+    verdict: Option<Said>,
+    reason: Option<String>,
 }
 
 /// Reads a report.
@@ -158,6 +166,9 @@ pub fn read(text: &str) -> Result<Saved, String> {
         return Err("it lists no GPU".to_owned());
     }
     let mut gpus: Vec<GpuJudged> = report.gpus.into_iter().map(|gpu| judged(gpu, &report.host_links, &report.peers)).collect();
+    if let (Some(nccl), Some(first)) = (report.nccl, gpus.first_mut()) {
+        first.together = Some(nccl.judged());
+    }
     for finding in report.findings {
         let about = |gpu: &GpuJudged| finding.subject == format!("gpu:{}", gpu.measured.device.index);
         // What is about more than one GPU stands with the first.
@@ -199,13 +210,15 @@ fn judged(gpu: Gpu, links: &[Link], peers: &[PeerLink]) -> GpuJudged {
     let mut measured = Measured::nothing(Family::Hbm);
     let stopped = gpu.results.iter().filter(|row| matches!(row.verdict, Said::Skipped));
     measured.stopped = stopped.map(|row| (row.kernel.clone(), Stop::Failed(row.reason.clone().unwrap_or_default()))).collect();
-    measured.peers = peers.iter().filter(|peer| peer.from == device.index).map(peer).collect();
     let mut results: Vec<Judged> = gpu.results.iter().filter_map(result).collect();
     // Copies between host and device are measured after the memory.
     let memory = |result: &Judged| result.sample.kernel.starts_with("hbm") || result.sample.kernel.starts_with("launch");
     let after = results.iter().rposition(memory).map_or(0, |last| last + 1);
     results.splice(after..after, links.iter().filter(|link| link.gpu == device.index).filter_map(copy));
+    let peers = peers.iter().filter(|peer| peer.from == device.index).map(peer).collect();
     GpuJudged {
+        peers,
+        together: None,
         peak: gpu.peak_gb_per_s.map(|rate| rate.times(1e9)),
         tensor_peak: gpu.peak_tflops.map(|rate| rate.times(1e12)),
         measured: GpuMeasured { device, families: vec![measured] },
@@ -291,16 +304,30 @@ fn copy(link: &Link) -> Option<Judged> {
     })
 }
 
-/// The report has a rate and no time: that of a second is as good.
-fn peer(link: &PeerLink) -> Peer {
-    Peer {
+/// The report has rates and no times: those of a second are as good.
+fn peer(link: &PeerLink) -> PeerJudged {
+    let second = |seconds: f64| Spread { median: seconds, fastest: seconds, slowest: seconds };
+    let rate = link.gb_per_s.map(|rate| rate.times(1e9));
+    let load_rate = link.load_gb_per_s.map(|rate| rate.times(1e9));
+    let loads = load_rate.filter(|rate| *rate > 0.0).map(|load| PeerLoads { time: second(rate.unwrap_or(load) / load), verified: true });
+    let peer = Peer {
         from: link.from,
         to: link.to,
         direct: link.direct,
-        time: Spread { median: 1.0, fastest: 1.0, slowest: 1.0 },
-        bytes: Bytes::from_f64(link.gb_per_s.map_or(0.0, |rate| rate.times(1e9))),
+        time: second(1.0),
+        bytes: Bytes::from_f64(rate.unwrap_or(0.0)),
         latency: link.latency_us.0 / 1e6,
         verified: link.verified,
+        loads,
+    };
+    let unsaid = if link.verified { Verdict::Pass } else { Verdict::Wrong };
+    PeerJudged {
+        peer,
+        rate,
+        load_rate,
+        floor: link.floor_gb_per_s.map(|rate| rate.times(1e9)),
+        verdict: link.verdict.and_then(verdict).unwrap_or(unsaid),
+        note: link.reason.clone(),
     }
 }
 
@@ -325,6 +352,33 @@ mod tests {
             let found = after.pointer(&path).unwrap_or(&Value::Null);
             let near = matches!((value.as_f64(), found.as_f64()), (Some(a), Some(b)) if (a - b).abs() <= a.abs() * 1e-9);
             assert!(near || *found == value, "{path}: {value} became {found}");
+        }
+    }
+
+    /// All-reduces and links come back as they were judged, whatever came of them.
+    #[test]
+    fn all_reduces_survive_being_read() {
+        let size = |launch: &str, verified: bool| {
+            let time = if verified { "12.5" } else { "null" };
+            format!(
+                r#"{{"bytes": 8192, "launch": "{launch}", "median_us": {time}, "fastest_us": {time}, "slowest_us": {time}, "verified": {verified}}}"#
+            )
+        };
+        let sound = format!(
+            r#"{{"peer_access": false, "verdict": "pass", "transports": ["SHM/direct/direct"], "all_reduce": [{}, {}]}}"#,
+            size("plain", true),
+            size("graph", true)
+        );
+        let hang = r#"{"peer_access": true, "verdict": "hang", "stopped_in": "`ncclCommInitRank` on GPU 0 and 1", "reason": "no answer within 30 s"}"#;
+        let wrong = format!(r#"{{"peer_access": true, "verdict": "wrong", "all_reduce": [{}]}}"#, size("plain", false));
+        for (verdict, first) in [("hang", hang), ("wrong", wrong.as_str())] {
+            let nccl =
+                format!(r#""nccl": {{"verdict": "{verdict}", "gpus": [0, 1], "version": "2.28.9", "runs": [{first}, {sound}]}}, "gpus""#);
+            let text = written(&read(&TWO.replacen(r#""gpus""#, &nccl, 1)).unwrap());
+            let json: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!((&json["nccl"]["verdict"], &json["nccl"]["runs"][0]["verdict"]), (&verdict.into(), &verdict.into()), "{text}");
+            assert_eq!(json["nccl"]["runs"][1]["all_reduce"][1]["median_us"], 12.5, "{text}");
+            assert_eq!(written(&read(&text).unwrap()), text);
         }
     }
 
