@@ -26,8 +26,9 @@ KERNELS = ("memory", "w4a16", "w8a16", "paged_attention", "mla")
 # an older driver.
 TARGETS = {"75": "7.4", "80": "7.4", "90": "7.8"}
 
-# Where each of them must assemble. The newest assembler no longer knows what the oldest does, and the other way round.
-ASSEMBLE = {"75": ("75",), "80": ("80", "86", "87", "89", "90", "100", "103", "110", "120", "121"), "90": ("90", "100", "103", "110", "120", "121")}
+# Where each of them must assemble: on every generation of cards. Its variants for boards and small computers (87, 103, 110, 121) have
+# the same instructions of those that the kernels use.
+ASSEMBLE = {"75": ("75",), "80": ("80", "86", "89", "90", "100", "120"), "90": ("90", "100", "120")}
 
 
 def compile_to_ptx(nvrtc, name, target):

@@ -24,7 +24,7 @@ const CALM: u64 = 60;
 /// What the program may take beyond that, beside other tests.
 const BESIDE: Duration = Duration::from_secs(30);
 /// How many run at once: those that hang cost no processor.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 8;
 
 /// What `check` says: its first cause, its exit code, and the ids of all errors and warnings.
 #[derive(Debug)]

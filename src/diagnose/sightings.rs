@@ -24,7 +24,7 @@ const AROUND: usize = 2048;
 pub struct Sighting {
     /// Its number in the log.
     pub number: u64,
-    /// The line, or the part around the match where it is long: as it was printed until it is [`Self::shown`].
+    /// The line, or the part around the match where it is long: as it was printed, until secrets are taken out of it.
     pub text: String,
     /// Where the match starts in it, and where it ends.
     at: (usize, usize),
