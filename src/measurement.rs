@@ -36,8 +36,8 @@ impl Family {
     /// All of them, in order.
     pub const ALL: [Self; 8] = [Self::Hbm, Self::Host, Self::Peer, Self::Nccl, Self::Int4, Self::Fp8, Self::Attention, Self::Mla];
 
-    /// Those of a short measurement: each more would start a process and compile kernels.
-    pub const QUICK: [Self; 6] = [Self::Hbm, Self::Host, Self::Peer, Self::Nccl, Self::Int4, Self::Attention];
+    /// Those of a short measurement: each more would start processes, and compile kernels or join a communicator, which takes seconds.
+    pub const QUICK: [Self; 5] = [Self::Hbm, Self::Host, Self::Peer, Self::Int4, Self::Attention];
 
     /// Its name on the command line and in reports.
     pub const fn name(self) -> &'static str {

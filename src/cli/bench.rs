@@ -32,7 +32,7 @@ pub struct BenchCommand {
     #[arg(long, value_name = "N", value_delimiter = ',', help_heading = "Subject")]
     pub gpu: Vec<u32>,
 
-    /// Measure fewer shapes for a shorter time; fp8 and mla only where `--only` names them
+    /// Measure fewer shapes for a shorter time; nccl, fp8 and mla only where `--only` names them
     #[arg(long, help_heading = "Subject")]
     pub quick: bool,
 
