@@ -53,9 +53,7 @@ template <> struct Int4<BF16> {
 #endif
 
 #define W4A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, cluster) \
-  KERNEL(256 / strips, blocks_per_sm) name(const u8* weights, const u8* scales, const u16* x, u16* y, float* partials, int* arrived, int M, int N, int K) { \
-    stream_weights<Int4<T>, T, columns, strips, stages, x_groups, cluster>(weights, scales, x, y, partials, arrived, M, N, K); \
-  }
+  WEIGHT_STREAM(name, Int4, T, columns, strips, stages, x_groups, blocks_per_sm, cluster)
 #define W4A16(name, T, columns, strips, stages, x_groups, blocks_per_sm) W4A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, 1)
 // PTX of compute capability 9.0 exists for overlapped launches and clusters and holds the kernels that are measured so; the rest is
 // in that of 8.0.

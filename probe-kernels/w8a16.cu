@@ -51,9 +51,7 @@ template <> struct E4M3<BF16> {
 #endif
 
 #define W8A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, cluster) \
-  KERNEL(256 / strips, blocks_per_sm) name(const u8* weights, const u8* scales, const u16* x, u16* y, float* partials, int* arrived, int M, int N, int K) { \
-    stream_weights<E4M3<T>, T, columns, strips, stages, x_groups, cluster>(weights, scales, x, y, partials, arrived, M, N, K); \
-  }
+  WEIGHT_STREAM(name, E4M3, T, columns, strips, stages, x_groups, blocks_per_sm, cluster)
 #define W8A16(name, T, columns, strips, stages, x_groups, blocks_per_sm) W8A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, 1)
 #if ARCH >= 800
 W8A16(w8a16_bf16_m8, BF16, 1, 2, 3, 8, 3)

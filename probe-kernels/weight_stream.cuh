@@ -280,3 +280,9 @@ DEVICE void stream_weights(const u8* weights, const u8* scales, const u16* x, u1
       for (int f = 0; f < COLUMNS; f++) store(i, f, sum[i][f]);
   }
 }
+
+// A kernel of it: `stored` is the template of the weights, by type of X. CLUSTER as above.
+#define WEIGHT_STREAM(name, stored, T, columns, strips, stages, x_groups, blocks_per_sm, cluster) \
+  KERNEL(256 / strips, blocks_per_sm) name(const u8* weights, const u8* scales, const u16* x, u16* y, float* partials, int* arrived, int M, int N, int K) { \
+    stream_weights<stored<T>, T, columns, strips, stages, x_groups, cluster>(weights, scales, x, y, partials, arrived, M, N, K); \
+  }

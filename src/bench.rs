@@ -8,6 +8,7 @@ mod attention;
 pub mod child;
 mod cores;
 mod data;
+mod decode;
 mod deviation;
 mod driver;
 mod gemm;

@@ -5,11 +5,11 @@ mod shape;
 mod step;
 
 use super::data::Format;
+use super::decode::{self, Named, Ready};
 use super::deviation::Deviation;
 use super::driver::{Error, Order};
 use super::modules::Kernels;
-use super::workbench::{Workbench, sample};
-use crate::measurement::{Launch, Report};
+use super::workbench::Workbench;
 use kernels::{Loaded, Timed, Variant};
 use shape::{Layout, Shape};
 use step::{Pools, Step, capacity};
@@ -92,35 +92,20 @@ fn time<'a>(
     let (layout, order) = if variant.kv == Format::E4m3 { (Layout::Hnd, ", head by head") } else { (Layout::Nhd, "") };
     let wanted = Shape { head_size: variant.head_size, layout, ..Shape::even(sequences, length, query_heads, kv_heads) };
     let (shape, sets) = fitting(bench, pools, variant, &wanted)?;
-    let at = |shape: &Shape| format!("{}×{}", shape.lengths.len(), shape.lengths.first().copied().unwrap_or(0));
-    let note = (shape != wanted).then(|| format!("{} tokens instead of {}, because too little memory is free", at(&shape), at(&wanted)));
-    let bytes = shape.bytes(variant.kv);
     let step = Step::new(bench, pools, variant, shape, loaded.blocks, sets)?;
-    let result = step.run(loaded, Order::After)?;
-    let heads = heads(&step.shape);
-    let orders: &[Order] = if overlap { &[Order::After, Order::Overlapped] } else { &[Order::After] };
-    // The reference is computed while the device is timed.
-    let (checked, timed) = std::thread::scope(|scope| {
-        let (shape, content, result, heads) = (&step.shape, &step.content, &result, &heads);
-        let reference = scope.spawn(move || step::check(shape, content, result, heads));
-        let timed: Vec<_> = orders.iter().map(|order| bench.time(step.sets(), |turn| step.launch(loaded, turn, *order))).collect();
-        (reference.join().unwrap_or_else(|_| Deviation::fault("the reference could not be computed")), timed)
-    });
-    for (launched, timing) in orders.iter().zip(timed) {
-        let timing = timing?;
-        let again = step.run(loaded, *launched)?;
-        let same =
-            if again == result { Deviation::default() } else { Deviation::fault("the result after the timed launches is another one") };
-        let launch = if *launched == Order::Overlapped { Launch::Overlapped } else { Launch::Plain };
-        let heads = format!("{query_heads}/{kv_heads} heads of {}{order}", variant.head_size);
-        let mut sample = sample(&format!("attention-{}", variant.kv.name()), format!("{heads} {}", at(&step.shape)), launch, bytes, timing);
-        small.clone().worse(checked.clone()).worse(same).into_sample(&mut sample, variant.error_limit());
-        sample.flops = Some(step.shape.flops());
-        sample.note.clone_from(&note);
-        sample.reduced = note.is_some();
-        bench.say(Report::Sample(Box::new(sample)));
-    }
-    Ok(())
+    let shape = &step.shape;
+    let named = Named {
+        kernel: format!("attention-{}", variant.kv.name()),
+        shape: format!("{query_heads}/{kv_heads} heads of {}{order} {}", variant.head_size, decode::sequences(&shape.lengths)),
+        bytes: shape.bytes(variant.kv),
+        flops: shape.flops(),
+        error_limit: variant.error_limit(),
+        note: decode::note(&shape.lengths, &wanted.lengths),
+    };
+    let (run, launch) = (|order| step.run(loaded, order), |turn, order| step.launch(loaded, turn, order));
+    let ready = Ready { sets: step.sets(), overlap, run: &run, launch: &launch };
+    let (content, heads) = (&step.content, heads(shape));
+    decode::time(bench, &named, &ready, small, |result| step::check(shape, content, result, &heads))
 }
 
 /// The shape, or as long a one as fits, and the number of sets of pages.
@@ -132,14 +117,8 @@ fn fitting(bench: &Workbench<'_>, pools: &Pools<'_>, variant: Variant, wanted: &
         if sets >= 2 && sets * shape.bytes(variant.kv) >= bench.beyond_cache() {
             return Ok((shape, sets));
         }
-        let (count, length) = (shape.lengths.len(), shape.lengths.first().copied().unwrap_or(0));
-        if length > 4 * shape.page {
-            shape.lengths = vec![length / 2; count];
-        } else if count > 1 {
-            shape.lengths = vec![length; count / 2];
-        } else {
-            return Err(Error::Refused(format!("{} MiB for keys are too little", pools.keys.size() >> 20)));
-        }
+        let too_little = || Error::Refused(format!("{} MiB for keys are too little", pools.keys.size() >> 20));
+        shape.lengths = decode::halved(&shape.lengths, shape.page).ok_or_else(too_little)?;
     }
 }
 

@@ -1,5 +1,7 @@
 //! How far a result is from its reference.
 
+use std::thread::ScopedJoinHandle;
+
 use crate::measurement::Sample;
 
 /// What checking a result gave.
@@ -31,6 +33,11 @@ impl Deviation {
         // The largest is not a number as soon as one is.
         let error = if pairs.iter().any(|pair| far(pair).is_nan()) { f64::NAN } else { error / square.sqrt() };
         Self { error, fault: None }
+    }
+
+    /// Of a thread that computed the reference.
+    pub(super) fn of_thread(thread: ScopedJoinHandle<'_, Self>) -> Self {
+        thread.join().unwrap_or_else(|_| Self::fault("the reference could not be computed"))
     }
 
     /// Writes it into a measurement. An error that is not a number has no form in JSON: it becomes a fault.

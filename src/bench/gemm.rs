@@ -11,7 +11,7 @@ use super::deviation::Deviation;
 use super::driver::{Argument, Buffer, Error, Order};
 use super::modules::Kernels;
 use super::workbench::{Workbench, sample};
-use crate::measurement::{Launch, Report};
+use crate::measurement::Report;
 use kernels::Loaded;
 use layout::Matrix;
 pub(super) use layout::Stored;
@@ -107,16 +107,15 @@ fn shape(
             let orders: &[Order] =
                 if kernels.overlap() && format == Format::Bf16 { &[Order::After, Order::Overlapped] } else { &[Order::After] };
             let timed: Vec<_> = orders.iter().map(|order| work.time(bench, &loaded, &sets, *order, &result)).collect();
-            (reference.join().unwrap_or_else(|_| Deviation::fault("the reference could not be computed")), timed)
+            (Deviation::of_thread(reference), timed)
         });
         for timed in timed {
             let (order, timing, same) = timed?;
-            let launch = if order == Order::Overlapped { Launch::Overlapped } else { Launch::Plain };
             let deviation = small.clone().worse(checked.clone()).worse(same);
             let mut sample = sample(
                 &format!("{}-{}", matrix.stored.name(), format.name()),
                 format!("{}×{} M={rows}", matrix.n, matrix.k),
-                launch,
+                order.into(),
                 bytes,
                 timing,
             );

@@ -6,11 +6,11 @@ mod split;
 mod step;
 
 use super::data::Format;
+use super::decode::{self, Named, Ready};
 use super::deviation::Deviation;
 use super::driver::{Error, Order};
 use super::modules::Kernels;
-use super::workbench::{Workbench, sample};
-use crate::measurement::{Launch, Report};
+use super::workbench::Workbench;
 use kernels::{Loaded, Variant};
 use shape::Shape;
 use step::{Pool, Step};
@@ -81,36 +81,21 @@ fn time<'a>(
 ) -> Result<(), Error> {
     let wanted = Shape { page: PAGE, ..Shape::even(heads, sequences, length) };
     let (shape, sets) = fitting(bench, pool, &wanted)?;
-    let at = |shape: &Shape| format!("{}×{}", shape.lengths.len(), shape.lengths.first().copied().unwrap_or(0));
-    let note = (shape != wanted).then(|| format!("{} tokens instead of {}, because too little memory is free", at(&shape), at(&wanted)));
-    let bytes = shape.bytes();
     let loaded = &loaded.planned(&shape);
     let step = Step::new(bench, pool, loaded, shape, sets)?;
-    let result = step.run(loaded, Order::After)?;
-    let pairs = pairs(&step.shape);
-    let orders: &[Order] = if overlap { &[Order::After, Order::Overlapped] } else { &[Order::After] };
-    // The reference is computed while the device is timed.
-    let (checked, timed) = std::thread::scope(|scope| {
-        let (shape, content, result, pairs) = (&step.shape, &step.content, &result, &pairs);
-        let reference = scope.spawn(move || shape::check(shape, content, result, pairs));
-        let timed: Vec<_> = orders.iter().map(|order| bench.time(step.sets(), |turn| step.launch(loaded, turn, *order))).collect();
-        (reference.join().unwrap_or_else(|_| Deviation::fault("the reference could not be computed")), timed)
-    });
-    for (launched, timing) in orders.iter().zip(timed) {
-        let timing = timing?;
-        let again = step.run(loaded, *launched)?;
-        let same =
-            if again == result { Deviation::default() } else { Deviation::fault("the result after the timed launches is another one") };
-        let launch = if *launched == Order::Overlapped { Launch::Overlapped } else { Launch::Plain };
-        let name = format!("mla-{}", Format::Bf16.name());
-        let mut sample = sample(&name, format!("{heads} heads {}", at(&step.shape)), launch, bytes, timing);
-        sample.flops = Some(step.shape.flops());
-        small.clone().worse(checked.clone()).worse(same).into_sample(&mut sample, ERROR_LIMIT);
-        sample.note.clone_from(&note);
-        sample.reduced = note.is_some();
-        bench.say(Report::Sample(Box::new(sample)));
-    }
-    Ok(())
+    let shape = &step.shape;
+    let named = Named {
+        kernel: format!("mla-{}", Format::Bf16.name()),
+        shape: format!("{heads} heads {}", decode::sequences(&shape.lengths)),
+        bytes: shape.bytes(),
+        flops: shape.flops(),
+        error_limit: ERROR_LIMIT,
+        note: decode::note(&shape.lengths, &wanted.lengths),
+    };
+    let (run, launch) = (|order| step.run(loaded, order), |turn, order| step.launch(loaded, turn, order));
+    let ready = Ready { sets: step.sets(), overlap, run: &run, launch: &launch };
+    let (content, pairs) = (&step.content, pairs(shape));
+    decode::time(bench, &named, &ready, small, |result| shape::check(shape, content, result, &pairs))
 }
 
 /// The shape, or as long a one as fits, and the number of sets of pages.
@@ -122,14 +107,8 @@ fn fitting(bench: &Workbench<'_>, pool: &Pool<'_>, wanted: &Shape) -> Result<(Sh
         if sets >= 2 && sets * shape.bytes() >= bench.beyond_cache() {
             return Ok((shape, sets));
         }
-        let (count, length) = (shape.lengths.len(), shape.lengths.first().copied().unwrap_or(0));
-        if length > 4 * shape.page {
-            shape.lengths = vec![length / 2; count];
-        } else if count > 1 {
-            shape.lengths = vec![length; count / 2];
-        } else {
-            return Err(Error::Refused(format!("{} MiB for latent rows are too little", pool.size() >> 20)));
-        }
+        let too_little = || Error::Refused(format!("{} MiB for latent rows are too little", pool.size() >> 20));
+        shape.lengths = decode::halved(&shape.lengths, shape.page).ok_or_else(too_little)?;
     }
 }
 

@@ -169,6 +169,15 @@ impl<'a> Workbench<'a> {
     }
 }
 
+impl From<Order> for Launch {
+    fn from(order: Order) -> Self {
+        match order {
+            Order::After => Self::Plain,
+            Order::Overlapped => Self::Overlapped,
+        }
+    }
+}
+
 /// The middle, the first and the last of some times.
 pub(super) fn spread(mut seconds: Vec<f64>) -> Spread {
     seconds.sort_by(f64::total_cmp);

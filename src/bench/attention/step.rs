@@ -4,6 +4,7 @@ use super::kernels::{Loaded, Variant};
 use super::shape::{Content, Shape};
 use crate::bench::cores::on_all;
 use crate::bench::data::{Data, Format};
+use crate::bench::decode::table;
 use crate::bench::deviation::Deviation;
 use crate::bench::driver::{Argument, Buffer, Error, Order};
 use crate::bench::workbench::Workbench;
@@ -49,7 +50,7 @@ impl<'s, 'a> Step<'s, 'a> {
         let mut pages = pages.into_iter();
         let mut tables = Vec::new();
         for _ in 0..sets {
-            tables.push(table(&shape, &mut pages));
+            tables.push(table(&shape.lengths, shape.row(), shape.page, &mut pages));
         }
         let content = Content { keys, values, queries, kv, format, table: tables.first().cloned().unwrap_or_default() };
         let outputs = shape.lengths.len() * shape.query_heads * shape.head_size;
@@ -136,12 +137,4 @@ pub(super) fn check(shape: &Shape, content: &Content, output: &[u16], heads: &[(
 /// Pages that the pools hold.
 pub(super) fn capacity(pools: &Pools<'_>, shape: &Shape, kv: Format) -> usize {
     pools.keys.size() / (shape.page_values() * kv.size())
-}
-
-fn table(shape: &Shape, pages: &mut impl Iterator<Item = i32>) -> Vec<i32> {
-    let mut table = vec![0; shape.lengths.len() * shape.row()];
-    for (row, length) in table.chunks_mut(shape.row()).zip(&shape.lengths) {
-        row.iter_mut().zip(pages.by_ref().take(length.div_ceil(shape.page))).for_each(|(entry, page)| *entry = page);
-    }
-    table
 }

@@ -3,6 +3,7 @@
 use super::kernels::Loaded;
 use super::shape::{Content, LATENT, Shape, VALUES};
 use crate::bench::data::{Data, Format};
+use crate::bench::decode::table;
 use crate::bench::driver::{Argument, Buffer, Error, Order};
 use crate::bench::workbench::Workbench;
 
@@ -48,7 +49,7 @@ impl<'s, 'a> Step<'s, 'a> {
         let mut pages: Vec<i32> = (0..pool.pages(&shape) as i32).collect();
         fastrand::shuffle(&mut pages);
         let mut pages = pages.into_iter();
-        let tables: Vec<Vec<i32>> = (0..sets).map(|_| table(&shape, &mut pages)).collect();
+        let tables: Vec<Vec<i32>> = (0..sets).map(|_| table(&shape.lengths, shape.row(), shape.page, &mut pages)).collect();
         let lengths: Vec<i32> = shape.lengths.iter().map(|length| *length as i32).collect();
         let query_count = shape.lengths.len() * shape.heads;
         let (partial, maxima) = loaded.partial_bytes(shape.heads);
@@ -119,12 +120,4 @@ impl<'s, 'a> Step<'s, 'a> {
         self.launch(loaded, 0, order)?;
         self.out.read(self.shape.lengths.len() * self.shape.heads * LATENT)
     }
-}
-
-fn table(shape: &Shape, pages: &mut impl Iterator<Item = i32>) -> Vec<i32> {
-    let mut table = vec![0; shape.lengths.len() * shape.row()];
-    for (row, length) in table.chunks_mut(shape.row()).zip(&shape.lengths) {
-        row.iter_mut().zip(pages.by_ref().take(length.div_ceil(shape.page))).for_each(|(entry, page)| *entry = page);
-    }
-    table
 }
