@@ -22,9 +22,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 KERNELS = ("memory", "w4a16", "w8a16", "paged_attention", "mla")
 
 # Virtual architecture -> the PTX version to claim. NVRTC 11.8 writes 7.8, which drivers older than 520 refuse. What the first two
-# use came with 7.4, so that they load from driver 470 on; `griddepcontrol` of the third needs 7.8, but no card that runs it has
-# an older driver.
-TARGETS = {"75": "7.4", "80": "7.4", "90": "7.8"}
+# use came with 7.4, so that they load from driver 470 on; `barrier.cluster.arrive.relaxed` of the third needs 8.0, from driver 525
+# on, which is the oldest that engines support on cards of compute capability 9.0.
+TARGETS = {"75": "7.4", "80": "7.4", "90": "8.0"}
 
 # Where each of them must assemble: on every generation of cards. Its variants for boards and small computers (87, 103, 110, 121) have
 # the same instructions of those that the kernels use.

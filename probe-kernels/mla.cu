@@ -320,7 +320,7 @@ MLA(mla_bf16_h64, 64, 2, 32, 3, 1)
 MLA(mla_bf16_h16, 16, 1, 16, 4, 2)
 
 // Combines what the blocks of the kernel before left of the sequences that they share. `blocks` of them ran, each with `heads` heads.
-// Teams of 128 threads take a sequence and a head each, in turn; sequences that one block had alone cost a look at their length.
+// Teams of 128 threads take a sequence and a head each, in turn.
 constexpr int TEAMS = 4; // of a block
 KERNEL(128 * TEAMS, 2) mla_merge(const float* partial_o, const float* partial_ml, const int* lengths, u16* out, int blocks, int heads, Shape s) {
   allow_next_kernel();
@@ -365,19 +365,26 @@ KERNEL(128 * TEAMS, 2) mla_merge(const float* partial_o, const float* partial_ml
     *(uint2*)to = make_uint2(pack_bf16x2(merged.x, merged.y), pack_bf16x2(merged.z, merged.w));
   };
 
-  u32 end = 0, turn = team; // turn: the first head of the next shared sequence that is this team's
-  for (int base = 0; base < s.sequences; base += 32) {
-    const int length = base + lane < s.sequences ? load_index(lengths + base + lane) : 0;
-    for (int i = 0; i < 32 && base + i < s.sequences; i++) {
-      const u32 begin = end;
-      end += tiles_of(__shfl_sync(0xffffffffu, length, i));
-      if (begin == end) continue;
-      const u32 first = ranges.part_of(begin), parts = ranges.part_of(end - 1) - first + 1;
-      if (parts == 1) continue; // its block has stored the output
-      u32 head = turn;
-      for (; head < query_heads; head += teams) merge(base + i, head, begin, first, parts);
-      turn = head - query_heads;
+  // Teams take pairs of a sequence and a head in turn, and ask where the sequence begins in the list of tiles.
+  int base = -32, own = 0;
+  u32 before = 0, sum = 0; // tiles of the sequences before `base`; of those from `base` on to this lane's, with it
+  for (u32 pair = team; pair < (u32)s.sequences * query_heads; pair += teams) {
+    const int sequence = (int)(pair / query_heads);
+    while (sequence >= base + 32) {
+      before += base < 0 ? 0 : __shfl_sync(0xffffffffu, sum, 31);
+      base += 32;
+      own = base + lane < s.sequences ? load_index(lengths + base + lane) : 0;
+      sum = tiles_of(own);
+#pragma unroll
+      for (int d = 1; d < 32; d *= 2) {
+        const u32 other = __shfl_up_sync(0xffffffffu, sum, d);
+        if (lane >= d) sum += other;
+      }
     }
+    const u32 end = before + __shfl_sync(0xffffffffu, sum, sequence - base), tiles = tiles_of(__shfl_sync(0xffffffffu, own, sequence - base));
+    if (tiles == 0) continue;
+    const u32 first = ranges.part_of(end - tiles), parts = ranges.part_of(end - 1) - first + 1;
+    if (parts > 1) merge(sequence, pair % query_heads, end - tiles, first, parts); // else its block has stored the output
   }
 }
 #endif

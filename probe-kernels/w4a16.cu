@@ -10,6 +10,7 @@
 //
 // Layout: a step is 64 k. Word j of the 16 bytes, j = k%16/4, holds eight nibbles; that of (n, k) stands at bit
 // 16 * (k & 1) + 8 * (k>>1 & 1) + 4 * (n%16/8).
+#include "split_k.cuh"
 #include "weight_stream.cuh"
 
 template <typename T> struct Int4;
@@ -52,9 +53,9 @@ template <> struct Int4<BF16> {
 };
 #endif
 
-#define W4A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, cluster) \
-  WEIGHT_STREAM(name, Int4, T, columns, strips, stages, x_groups, blocks_per_sm, cluster)
-#define W4A16(name, T, columns, strips, stages, x_groups, blocks_per_sm) W4A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, 1)
+#define W4A16(name, T, columns, strips, stages, x_groups, blocks_per_sm) WEIGHT_STREAM(name, Int4, T, columns, strips, stages, x_groups, blocks_per_sm)
+#define W4A16_SPLIT(name, T, columns, strips, sets, blocks, stages, x_groups, x_chunks) \
+  SPLIT_K(name, Int4, T, columns, strips, sets, blocks, stages, x_groups, x_chunks)
 // PTX of compute capability 9.0 exists for overlapped launches and clusters and holds the kernels that are measured so; the rest is
 // in that of 8.0.
 #if ARCH >= 800
@@ -64,8 +65,9 @@ W4A16(w4a16_bf16_m16, BF16, 2, 2, 3, 4, 3)
 W4A16(w4a16_bf16_m32, BF16, 4, 2, 3, 2, 2)
 W4A16(w4a16_bf16_m64, BF16, 8, 1, 3, 1, 1)
 #if ARCH >= 900
-W4A16_OF_CLUSTERS(w4a16_bf16_m8_cluster, BF16, 1, 2, 3, 2, 3, 8)
-W4A16_OF_CLUSTERS(w4a16_bf16_m16_cluster, BF16, 2, 2, 2, 2, 3, 8)
+W4A16_SPLIT(w4a16_bf16_m8_split8, BF16, 1, 2, 8, 1, 2, 1, 3)
+W4A16_SPLIT(w4a16_bf16_m8_split16, BF16, 1, 2, 8, 2, 3, 1, 4)
+W4A16_SPLIT(w4a16_bf16_m16_split8, BF16, 2, 4, 4, 2, 2, 2, 2)
 #else
 W4A16(w4a16_f16_m8, F16, 1, 2, 3, 4, 3)
 W4A16(w4a16_f16_m16, F16, 2, 2, 3, 4, 3)

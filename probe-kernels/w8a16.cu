@@ -11,6 +11,7 @@
 //
 // Layout: a step is 32 k, the eight of k%16/8 for each of four lanes. Of the 16 bytes of a lane, word 2 * (k%8/4) + n%16/8 holds four
 // weights; that of k%4 = 0, 1, 2, 3 is byte 1, 3, 0, 2 of it. Scales: s[n].
+#include "split_k.cuh"
 #include "weight_stream.cuh"
 
 template <typename T> struct E4M3;
@@ -50,17 +51,18 @@ template <> struct E4M3<BF16> {
 };
 #endif
 
-#define W8A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, cluster) \
-  WEIGHT_STREAM(name, E4M3, T, columns, strips, stages, x_groups, blocks_per_sm, cluster)
-#define W8A16(name, T, columns, strips, stages, x_groups, blocks_per_sm) W8A16_OF_CLUSTERS(name, T, columns, strips, stages, x_groups, blocks_per_sm, 1)
+#define W8A16(name, T, columns, strips, stages, x_groups, blocks_per_sm) WEIGHT_STREAM(name, E4M3, T, columns, strips, stages, x_groups, blocks_per_sm)
+#define W8A16_SPLIT(name, T, columns, strips, sets, blocks, stages, x_groups, x_chunks) \
+  SPLIT_K(name, E4M3, T, columns, strips, sets, blocks, stages, x_groups, x_chunks)
 #if ARCH >= 800
 W8A16(w8a16_bf16_m8, BF16, 1, 2, 3, 8, 3)
 W8A16(w8a16_bf16_m16, BF16, 2, 2, 3, 8, 3)
 W8A16(w8a16_bf16_m32, BF16, 4, 1, 3, 4, 2)
 W8A16(w8a16_bf16_m64, BF16, 8, 1, 3, 2, 1)
 #if ARCH >= 900
-W8A16_OF_CLUSTERS(w8a16_bf16_m8_cluster, BF16, 1, 2, 3, 4, 3, 8)
-W8A16_OF_CLUSTERS(w8a16_bf16_m16_cluster, BF16, 2, 2, 2, 4, 3, 8)
+W8A16_SPLIT(w8a16_bf16_m8_split8, BF16, 1, 2, 8, 1, 2, 2, 2)
+W8A16_SPLIT(w8a16_bf16_m8_split16, BF16, 1, 2, 8, 2, 2, 2, 2)
+W8A16_SPLIT(w8a16_bf16_m16_split8, BF16, 2, 4, 4, 2, 3, 2, 3)
 #else
 W8A16(w8a16_f16_m8, F16, 1, 2, 3, 8, 3)
 W8A16(w8a16_f16_m16, F16, 2, 2, 3, 8, 3)

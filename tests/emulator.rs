@@ -78,7 +78,8 @@ impl Card {
             }
         }
         let mut places = 0;
-        for file in [format!("{kernel}.cu"), "weight_stream.cuh".to_owned()].map(|file| kernels.join(file)) {
+        let shared = ["weight_unit.cuh", "weight_stream.cuh", "split_k.cuh"].map(str::to_owned);
+        for file in std::iter::once(format!("{kernel}.cu")).chain(shared).map(|file| kernels.join(file)) {
             let source = fs_err::read_to_string(&file).unwrap();
             places += source.matches(from).count();
             fs_err::write(&file, source.replace(from, to)).unwrap();
@@ -309,7 +310,7 @@ fn a_counter_that_is_not_reset_is_caught() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_missing_barrier_of_a_cluster_is_caught() {
-    let driver = Card::Hopper.broken("cluster", "w4a16", "      cluster_wait(); // for the sums\n", "");
+    let driver = Card::Hopper.broken("cluster", "w4a16", "    cluster_wait(); // for the sums\n", "");
     let (code, report) = report(&driver, &["--quick", "--only", "int4"], &[]);
     assert_eq!((code, ids(&report)), (1, vec!["gpu-measurement-failed"]), "{report:#}");
 }
@@ -318,7 +319,14 @@ fn a_missing_barrier_of_a_cluster_is_caught() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn sums_of_a_cluster_in_one_place_are_caught() {
-    assert_caught_on(Card::Hopper, "ranks", "w4a16", "(rank * SHARE + fragment % SHARE)", "(fragment % SHARE)");
+    assert_caught_on(Card::Hopper, "ranks", "w4a16", "(part * SHARE + fragment % SHARE)", "(fragment % SHARE)");
+}
+
+/// Warps that have a part of k in common read X that others of them have not copied.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn a_missing_barrier_of_a_set_is_caught() {
+    assert_caught_on(Card::Hopper, "set", "w4a16", "named_barrier(1 + (int)set, SET);", "");
 }
 
 /// The slots of a page past the newest token hold something, here not a number, and are multiplied with weights of zero.

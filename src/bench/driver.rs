@@ -194,6 +194,13 @@ pub(super) struct Gpu {
 }
 
 impl Gpu {
+    /// The most bytes of shared memory that a block can ask for: `CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN`.
+    pub(super) fn shared_of_block(&self) -> Result<usize, Error> {
+        let mut bytes = 0;
+        call!(self.api, cuDeviceGetAttribute(&raw mut bytes, 97, self.device))?;
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    }
+
     /// Makes this the device that calls of this thread are about.
     pub(super) fn make_current(&self) -> Result<(), Error> {
         call!(self.api, cuCtxSetCurrent(self.context))

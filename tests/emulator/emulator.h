@@ -53,7 +53,9 @@ DEVICE void __syncwarp() {
   emulator::meet_warp(&nothing, 1);
 }
 DEVICE void __threadfence() {}
+DEVICE void named_barrier(int name, int threads) { emulator::meet_some(name, threads); }
 DEVICE void cluster_arrive() { emulator::arrive_in_cluster(); }
+DEVICE void cluster_arrive_relaxed() { emulator::arrive_in_cluster(); }
 DEVICE void cluster_wait() { emulator::meet_cluster(); }
 DEVICE void store_cluster_16(u32 a, u32 rank, float4 v) { memcpy(emulator::shared_of(rank, a, 16), &v, sizeof v); }
 DEVICE void allow_next_kernel() {}
@@ -94,6 +96,8 @@ DEVICE void copy_async_commit() { emulator::commit_copies(); }
 template <int PENDING> DEVICE void copy_async_wait() { emulator::wait_for_copies(PENDING); }
 DEVICE uint4 load_shared_16(u32 a) { return load<uint4>(emulator::shared(a, 16)); }
 DEVICE uint2 load_shared_8(u32 a) { return load<uint2>(emulator::shared(a, 8)); }
+DEVICE void store_shared_16(u32 a, float4 v) { memcpy(emulator::shared(a, 16), &v, sizeof v); }
+DEVICE void store_shared_4(u32 a, float v) { memcpy(emulator::shared(a, 4), &v, sizeof v); }
 DEVICE uint4 load_streaming(const void* p) { return load<uint4>(p); }
 DEVICE void store_streaming(void* p, uint4 v) { memcpy(p, &v, sizeof v); }
 DEVICE float load_from_l2(const float* p) { return *p; }

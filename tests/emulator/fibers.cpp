@@ -40,7 +40,7 @@ switch_stack:
 namespace emulator {
 namespace {
 struct Copy { u32 to; const unsigned char* from; u32 bytes; };
-enum class Waits { no, for_block, for_warp, for_cluster };
+enum class Waits { no, for_block, for_some, for_warp, for_cluster };
 
 struct Fiber {
   std::vector<unsigned char> stack = std::vector<unsigned char>(64 << 10);
@@ -53,6 +53,7 @@ struct Fiber {
   int index = 0;       // in its block
   unsigned member = 0; // its block in the cluster
   unsigned phase = 0;  // of the cluster's barrier, when it arrived there
+  int barrier = 0;     // the named one at which it waits
   bool done = false;
   Waits waits = Waits::no;
   unsigned meetings = 0;
@@ -71,6 +72,7 @@ struct Member {
   unsigned char* memory_start = nullptr;
   std::vector<Warp> warps;
   int at_barrier = 0, alive = 0;
+  int at_named[16] = {}; // threads at each named barrier
 };
 
 std::vector<Fiber> fibers;
@@ -187,6 +189,7 @@ void run_cluster(unsigned first, int threads, std::vector<int>& order) {
     member.warps.assign((threads + 31) / 32, Warp());
     member.alive = threads;
     member.at_barrier = 0;
+    std::fill(std::begin(member.at_named), std::end(member.at_named), 0);
     for (int i = 0; i < threads; i++) {
       prepare(fibers[m * threads + i], i, m);
       member.warps[i / 32].alive++;
@@ -239,6 +242,18 @@ void meet_block() {
   Member& own = own_block();
   if (++own.at_barrier == own.alive) release_block(running->member);
   else leave();
+}
+
+void meet_some(int name, int threads) {
+  if (name < 1 || name > 15) die("a block has barriers 1 to 15 besides that of all its threads");
+  if (threads % 32) die("a barrier is for whole warps");
+  Member& own = own_block();
+  running->waits = Waits::for_some;
+  running->barrier = name;
+  if (++own.at_named[name] < threads) return leave();
+  for (Fiber& fiber : fibers)
+    if (fiber.member == running->member && fiber.waits == Waits::for_some && fiber.barrier == name) fiber.waits = Waits::no;
+  own.at_named[name] = 0;
 }
 
 void arrive_in_cluster() {

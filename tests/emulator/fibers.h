@@ -24,6 +24,8 @@ int lane();
 
 // Waits for all living threads of the block.
 void meet_block();
+// Waits at barrier `name` of the block, 1 to 15, until `threads` threads of whole warps do.
+void meet_some(int name, int threads);
 // The barrier of all living threads of the cluster, in two halves.
 void arrive_in_cluster();
 void meet_cluster();

@@ -14,6 +14,7 @@ ADD_KERNEL(w8a16_bf16_m32);
 ADD_KERNEL(w8a16_bf16_m64);
 #endif
 #if EMULATED_ARCH >= 900
-ADD_KERNEL(w8a16_bf16_m8_cluster);
-ADD_KERNEL(w8a16_bf16_m16_cluster);
+ADD_KERNEL(w8a16_bf16_m8_split8);
+ADD_KERNEL(w8a16_bf16_m8_split16);
+ADD_KERNEL(w8a16_bf16_m16_split8);
 #endif

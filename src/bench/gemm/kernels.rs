@@ -1,7 +1,7 @@
 //! The kernels of `w4a16.cu` and `w8a16.cu`: what a launch of each needs, and which one is for what.
 
 use super::layout::{BLOCK_N, Matrix, Stored};
-use super::variants::{AMPERE, TURING, Use, Variant};
+use super::variants::{AMPERE, TURING, Variant, Work};
 use crate::bench::data::Format;
 use crate::bench::driver::{Error, Gpu, Kernel};
 use crate::bench::modules::Kernels;
@@ -18,23 +18,14 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// The same on so many blocks.
+    /// The same on so many blocks, where ranges of tiles are shared out.
     pub(super) const fn on(self, blocks: u32) -> Self {
         Self { blocks, ..self }
     }
 
     /// Blocks of a launch for `matrix`.
     pub(super) fn blocks(&self, matrix: Matrix) -> u32 {
-        if self.variant.cluster() > 1 { (matrix.n / BLOCK_N) as u32 * self.variant.cluster() } else { self.blocks }
-    }
-
-    /// Whether the clusters of `matrix` run all at once and leave no multiprocessor empty. Blocks of a cluster go to one
-    /// multiprocessor before they go to the next: with less than 1.5 blocks each, some would get two and others none. Twice as many
-    /// bytes a weight make up for that.
-    fn suits(&self, gpu: &Gpu, matrix: Matrix) -> bool {
-        let (blocks, multiprocessors) = (self.blocks(matrix), gpu.facts.multiprocessors);
-        let spread = matrix.stored == Stored::E4m3 || 2 * blocks >= 3 * multiprocessors;
-        spread && blocks <= multiprocessors * self.kernel.resident
+        self.variant.blocks_for(matrix.n).unwrap_or(self.blocks)
     }
 
     /// The most rows of X.
@@ -47,9 +38,9 @@ impl Loaded {
         self.blocks as usize * 2 * self.variant.rows / 8 * 8192
     }
 
-    /// Bytes of the counters of shared tiles of a matrix with `n` outputs.
-    pub(super) fn counter_bytes(&self, n: usize) -> usize {
-        n / super::layout::BLOCK_N * (8 / self.variant.strips) * 4
+    /// Bytes of the counters of shared tiles of a matrix with `n` outputs: one for each warp of a block.
+    pub(super) const fn counter_bytes(&self, n: usize) -> usize {
+        n / BLOCK_N * (self.variant.threads() as usize / 32) * 4
     }
 }
 
@@ -59,34 +50,49 @@ pub(super) fn formats(kernels: &Kernels<'_>) -> &'static [Format] {
 }
 
 /// The variants that this device runs.
-fn variants(kernels: &Kernels<'_>, stored: Stored, format: Format) -> impl Iterator<Item = Variant> {
-    let (table, overlap) = (if kernels.is_turing() { TURING } else { AMPERE }, kernels.overlap());
-    let runs = move |variant: &Variant| variant.stored == stored && variant.format == format && (overlap || variant.cluster() == 1);
-    table.iter().copied().filter(runs)
+fn variants(gpu: &Gpu, kernels: &Kernels<'_>, stored: Stored, format: Format) -> Result<impl Iterator<Item = Variant>, Error> {
+    let (table, overlap, shared) = (if kernels.is_turing() { TURING } else { AMPERE }, kernels.overlap(), gpu.shared_of_block()?);
+    let runs = move |variant: &Variant| {
+        variant.stored == stored && variant.format == format && (!variant.splits() || overlap && variant.shared_bytes() <= shared)
+    };
+    Ok(table.iter().copied().filter(runs))
 }
 
 /// The kernel for `rows` rows of `matrix`.
 pub(super) fn choose(gpu: &Gpu, kernels: &Kernels<'_>, format: Format, rows: usize, matrix: Matrix) -> Result<Loaded, Error> {
-    let of = |wanted: Use| variants(kernels, matrix.stored, format).find(|variant| variant.used == wanted && rows <= variant.rows);
-    if let Some(variant) = of(Use::Clusters) {
-        let loaded = load(gpu, kernels, variant)?;
-        if loaded.suits(gpu, matrix) {
-            return Ok(loaded);
-        }
+    let all: Vec<Variant> = variants(gpu, kernels, matrix.stored, format)?.collect();
+    // Tiles, or halves of them, that keep three of four multiprocessors busy once, and none of them twice.
+    let multiprocessors = gpu.facts.multiprocessors;
+    let fills = |variant: &&Variant| {
+        variant.blocks_for(matrix.n).is_some_and(|blocks| blocks <= multiprocessors && 4 * blocks >= 3 * multiprocessors)
+    };
+    let fewest_rows = all.iter().filter(|variant| rows <= variant.rows).map(|variant| variant.rows).min().unwrap_or(0);
+    let mut of_rows = all.iter().filter(|variant| variant.rows == fewest_rows);
+    if let Some(variant) = of_rows.clone().find(fills) {
+        return load(gpu, kernels, *variant);
     }
-    let wide = of(Use::Large).ok_or_else(|| Error::Refused(format!("no kernel takes {rows} rows")))?;
-    let blocks = (gpu.facts.multiprocessors * wide.blocks_per_sm) as usize;
-    let narrow = of(Use::Small).filter(|_| matrix.units() < blocks * GROUPS_FOR_WIDE);
-    load(gpu, kernels, narrow.unwrap_or(wide))
+    let mut streams = of_rows.by_ref().filter(|variant| !variant.splits());
+    let wide = streams.next().ok_or_else(|| Error::Refused(format!("no kernel takes {rows} rows")))?;
+    let blocks = (multiprocessors * resident(wide)) as usize;
+    let narrow = streams.next().filter(|_| matrix.units() < blocks * GROUPS_FOR_WIDE);
+    load(gpu, kernels, *narrow.unwrap_or(wide))
 }
 
 /// Every kernel of a format.
 pub(super) fn all(gpu: &Gpu, kernels: &Kernels<'_>, stored: Stored, format: Format) -> Result<Vec<Loaded>, Error> {
-    variants(kernels, stored, format).map(|variant| load(gpu, kernels, variant)).collect()
+    variants(gpu, kernels, stored, format)?.map(|variant| load(gpu, kernels, variant)).collect()
+}
+
+/// Blocks on a multiprocessor for which the kernel is built.
+const fn resident(variant: &Variant) -> u32 {
+    if let Work::Stream { resident, .. } = variant.work { resident } else { 1 }
 }
 
 fn load(gpu: &Gpu, kernels: &Kernels<'_>, variant: Variant) -> Result<Loaded, Error> {
-    let kernel = kernels.kernel(variant.name, (256 / variant.strips) as u32, variant.shared_bytes())?.in_clusters_of(variant.cluster());
-    let blocks = gpu.facts.multiprocessors * kernel.resident.min(variant.blocks_per_sm);
+    // Of blocks that split k, a multiprocessor gets one: where two fit, some get two of a launch and others none.
+    let alone = if variant.splits() { gpu.shared_of_block()? / 2 + 1024 } else { 0 };
+    let shared = variant.shared_bytes().max(alone);
+    let kernel = kernels.kernel(variant.name, variant.threads(), shared)?.in_clusters_of(variant.cluster());
+    let blocks = gpu.facts.multiprocessors * kernel.resident.min(resident(&variant));
     Ok(Loaded { kernel, blocks, variant })
 }

@@ -1,17 +1,42 @@
 //! How each kernel of `w4a16.cu` and `w8a16.cu` is built. The figures are the template arguments there.
 
-use super::layout::Stored;
+use super::layout::{BLOCK_N, Stored};
 use crate::bench::data::Format;
 
-/// What a kernel is for.
+/// Outputs of a strip, which a warp multiplies at a time.
+const STRIP_N: usize = 32;
+/// Bytes of one group of a strip.
+const STRIP_BYTES: usize = 2048;
+/// Bytes of the scales of one group of a strip.
+const STRIP_SCALE_BYTES: usize = 64;
+/// Bytes of the sums of a warp for a tile of 16 outputs and eight rows.
+const FRAGMENT_BYTES: usize = 512;
+
+/// How blocks share the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Use {
-    /// Matrices that keep every block busy for long.
-    Large,
-    /// Matrices that give each block few groups: fewer, wider blocks share fewer tiles.
-    Small,
-    /// Matrices of which the tiles, each on a cluster of so many blocks, fill the device about once.
-    Clusters,
+pub(super) enum Work {
+    /// Blocks take equal ranges of all tiles (`weight_stream.cuh`).
+    Stream {
+        /// Strips of a warp.
+        strips: usize,
+        /// Groups of X in a chunk.
+        x_groups: usize,
+        /// Blocks on a multiprocessor.
+        resident: u32,
+    },
+    /// The warps of one or two blocks split the k of a tile (`split_k.cuh`).
+    Split {
+        /// Strips of a tile, and warps of a set.
+        strips: usize,
+        /// Sets of a block.
+        sets: usize,
+        /// Blocks of a tile.
+        blocks: u32,
+        /// Groups of X in a chunk.
+        x_groups: usize,
+        /// Chunks in the ring of a set.
+        x_chunks: usize,
+    },
 }
 
 /// A kernel for up to `rows` rows of X.
@@ -21,66 +46,104 @@ pub(super) struct Variant {
     pub(super) stored: Stored,
     /// X and outputs.
     pub(super) format: Format,
-    pub(super) used: Use,
     /// Rows of X that it takes at most.
     pub(super) rows: usize,
-    pub(super) strips: usize,
+    /// Groups of weights in the ring of a warp.
     stages: usize,
-    x_groups: usize,
-    pub(super) blocks_per_sm: u32,
+    pub(super) work: Work,
 }
 
 impl Variant {
-    /// Blocks that share a tile; 1: blocks take ranges of all tiles.
+    /// Blocks that are launched together; 1: each for itself.
     pub(super) const fn cluster(&self) -> u32 {
-        if matches!(self.used, Use::Clusters) { 8 } else { 1 }
+        if let Work::Split { blocks, .. } = self.work { blocks } else { 1 }
     }
 
-    /// Bytes of shared memory: the rings of all warps, two chunks of X, and the sums that the blocks of a cluster push to each other.
+    /// Whether the warps of a block split k. Such kernels are in the PTX of compute capability 9.0 alone.
+    pub(super) const fn splits(&self) -> bool {
+        matches!(self.work, Work::Split { .. })
+    }
+
+    /// Threads of a block.
+    pub(super) const fn threads(&self) -> u32 {
+        match self.work {
+            Work::Stream { strips, .. } => (BLOCK_N / strips) as u32,
+            Work::Split { strips, sets, .. } => (strips * sets * 32) as u32,
+        }
+    }
+
+    /// Bytes of shared memory: the rings of all warps, chunks of X, and the sums that are added up there.
     pub(super) const fn shared_bytes(&self) -> usize {
-        let scales = if matches!(self.stored, Stored::Int4) { 64 } else { 0 };
-        let received = if self.cluster() > 1 { self.rows / 8 * 8192 } else { 0 };
-        8 * self.stages * (2048 + scales) + 2 * self.rows * self.x_groups * self.stored.group() * 2 + received
+        let int4 = matches!(self.stored, Stored::Int4);
+        let stage = STRIP_BYTES + if int4 { STRIP_SCALE_BYTES } else { 0 };
+        let group_of_x = self.rows * self.stored.group() * 2;
+        match self.work {
+            Work::Stream { x_groups, .. } => BLOCK_N / STRIP_N * self.stages * stage + 2 * x_groups * group_of_x,
+            Work::Split { strips, sets, x_groups, x_chunks, .. } => {
+                let sums_of_x = if int4 { self.rows * 4 } else { 0 };
+                let warp = 2 * (self.rows / 8) * FRAGMENT_BYTES + self.stages * stage;
+                sets * x_chunks * x_groups * (group_of_x + sums_of_x) + strips * sets * warp
+            }
+        }
+    }
+
+    /// Blocks of a launch for `n` outputs, if tiles decide that.
+    pub(super) const fn blocks_for(&self, n: usize) -> Option<u32> {
+        match self.work {
+            Work::Stream { .. } => None,
+            Work::Split { strips, blocks, .. } => Some((n / (strips * STRIP_N)) as u32 * blocks),
+        }
     }
 }
 
-/// The kernels `name` of `format`: rows, strips, stages, groups of X, blocks on a multiprocessor.
-const fn variant(name: &'static str, format: Format, used: Use, [rows, strips, stages, x_groups, blocks]: [usize; 5]) -> Variant {
-    // The second letter of a name is its bits: `w4a16`, `w8a16`.
-    let stored = if name.as_bytes()[1] == b'4' { Stored::Int4 } else { Stored::E4m3 };
-    Variant { name, stored, format, used, rows, strips, stages, x_groups, blocks_per_sm: blocks as u32 }
+/// The kernel `name` of `format` for ranges of tiles: rows, strips, stages, groups of X, blocks on a multiprocessor.
+const fn stream(name: &'static str, format: Format, [rows, strips, stages, x_groups, resident]: [usize; 5]) -> Variant {
+    Variant { name, stored: stored(name), format, rows, stages, work: Work::Stream { strips, x_groups, resident: resident as u32 } }
 }
 
-/// Those of compute capability 8.0 and newer. Clusters are of 9.0.
+/// The kernel `name` in bf16 for a split k: rows, strips, sets, blocks, stages, groups of X, chunks of X.
+const fn split(name: &'static str, [rows, strips, sets, blocks, stages, x_groups, x_chunks]: [usize; 7]) -> Variant {
+    let work = Work::Split { strips, sets, blocks: blocks as u32, x_groups, x_chunks };
+    Variant { name, stored: stored(name), format: Format::Bf16, rows, stages, work }
+}
+
+/// The second letter of a name is its bits: `w4a16`, `w8a16`.
+const fn stored(name: &str) -> Stored {
+    if name.as_bytes()[1] == b'4' { Stored::Int4 } else { Stored::E4m3 }
+}
+
+/// Those of compute capability 8.0 and newer. Of two that take as many rows, the one for longer matrices comes first.
 pub(super) const AMPERE: &[Variant] = &[
-    variant("w4a16_bf16_m8", Format::Bf16, Use::Large, [8, 2, 3, 4, 3]),
-    variant("w4a16_bf16_m16", Format::Bf16, Use::Large, [16, 2, 3, 4, 3]),
-    variant("w4a16_bf16_m32", Format::Bf16, Use::Large, [32, 2, 3, 2, 2]),
-    variant("w4a16_bf16_m64", Format::Bf16, Use::Large, [64, 1, 3, 1, 1]),
-    variant("w4a16_bf16_m8_narrow", Format::Bf16, Use::Small, [8, 1, 3, 4, 2]),
-    variant("w4a16_bf16_m8_cluster", Format::Bf16, Use::Clusters, [8, 2, 3, 2, 3]),
-    variant("w4a16_bf16_m16_cluster", Format::Bf16, Use::Clusters, [16, 2, 2, 2, 3]),
-    variant("w4a16_f16_m8", Format::F16, Use::Large, [8, 2, 3, 4, 3]),
-    variant("w4a16_f16_m16", Format::F16, Use::Large, [16, 2, 3, 4, 3]),
-    variant("w4a16_f16_m32", Format::F16, Use::Large, [32, 2, 3, 2, 2]),
-    variant("w4a16_f16_m64", Format::F16, Use::Large, [64, 1, 3, 1, 1]),
-    variant("w8a16_bf16_m8", Format::Bf16, Use::Large, [8, 2, 3, 8, 3]),
-    variant("w8a16_bf16_m16", Format::Bf16, Use::Large, [16, 2, 3, 8, 3]),
-    variant("w8a16_bf16_m32", Format::Bf16, Use::Large, [32, 1, 3, 4, 2]),
-    variant("w8a16_bf16_m64", Format::Bf16, Use::Large, [64, 1, 3, 2, 1]),
-    variant("w8a16_bf16_m8_cluster", Format::Bf16, Use::Clusters, [8, 2, 3, 4, 3]),
-    variant("w8a16_bf16_m16_cluster", Format::Bf16, Use::Clusters, [16, 2, 2, 4, 3]),
-    variant("w8a16_f16_m8", Format::F16, Use::Large, [8, 2, 3, 8, 3]),
-    variant("w8a16_f16_m16", Format::F16, Use::Large, [16, 2, 3, 8, 3]),
-    variant("w8a16_f16_m32", Format::F16, Use::Large, [32, 2, 3, 4, 2]),
+    stream("w4a16_bf16_m8", Format::Bf16, [8, 2, 3, 4, 3]),
+    stream("w4a16_bf16_m8_narrow", Format::Bf16, [8, 1, 3, 4, 2]),
+    stream("w4a16_bf16_m16", Format::Bf16, [16, 2, 3, 4, 3]),
+    stream("w4a16_bf16_m32", Format::Bf16, [32, 2, 3, 2, 2]),
+    stream("w4a16_bf16_m64", Format::Bf16, [64, 1, 3, 1, 1]),
+    split("w4a16_bf16_m8_split8", [8, 2, 8, 1, 2, 1, 3]),
+    split("w4a16_bf16_m8_split16", [8, 2, 8, 2, 3, 1, 4]),
+    split("w4a16_bf16_m16_split8", [16, 4, 4, 2, 2, 2, 2]),
+    stream("w4a16_f16_m8", Format::F16, [8, 2, 3, 4, 3]),
+    stream("w4a16_f16_m16", Format::F16, [16, 2, 3, 4, 3]),
+    stream("w4a16_f16_m32", Format::F16, [32, 2, 3, 2, 2]),
+    stream("w4a16_f16_m64", Format::F16, [64, 1, 3, 1, 1]),
+    stream("w8a16_bf16_m8", Format::Bf16, [8, 2, 3, 8, 3]),
+    stream("w8a16_bf16_m16", Format::Bf16, [16, 2, 3, 8, 3]),
+    stream("w8a16_bf16_m32", Format::Bf16, [32, 1, 3, 4, 2]),
+    stream("w8a16_bf16_m64", Format::Bf16, [64, 1, 3, 2, 1]),
+    split("w8a16_bf16_m8_split8", [8, 2, 8, 1, 2, 2, 2]),
+    split("w8a16_bf16_m8_split16", [8, 2, 8, 2, 2, 2, 2]),
+    split("w8a16_bf16_m16_split8", [16, 4, 4, 2, 3, 2, 3]),
+    stream("w8a16_f16_m8", Format::F16, [8, 2, 3, 8, 3]),
+    stream("w8a16_f16_m16", Format::F16, [16, 2, 3, 8, 3]),
+    stream("w8a16_f16_m32", Format::F16, [32, 2, 3, 4, 2]),
 ];
 
 /// Those of compute capability 7.5, which has 64 KiB of shared memory and no bfloat16.
 pub(super) const TURING: &[Variant] = &[
-    variant("w4a16_f16_m8", Format::F16, Use::Large, [8, 1, 2, 4, 1]),
-    variant("w4a16_f16_m16", Format::F16, Use::Large, [16, 1, 2, 2, 1]),
-    variant("w4a16_f16_m32", Format::F16, Use::Large, [32, 1, 2, 1, 1]),
-    variant("w8a16_f16_m8", Format::F16, Use::Large, [8, 1, 2, 8, 1]),
-    variant("w8a16_f16_m16", Format::F16, Use::Large, [16, 1, 2, 4, 1]),
-    variant("w8a16_f16_m32", Format::F16, Use::Large, [32, 1, 2, 2, 1]),
+    stream("w4a16_f16_m8", Format::F16, [8, 1, 2, 4, 1]),
+    stream("w4a16_f16_m16", Format::F16, [16, 1, 2, 2, 1]),
+    stream("w4a16_f16_m32", Format::F16, [32, 1, 2, 1, 1]),
+    stream("w8a16_f16_m8", Format::F16, [8, 1, 2, 8, 1]),
+    stream("w8a16_f16_m16", Format::F16, [16, 1, 2, 4, 1]),
+    stream("w8a16_f16_m32", Format::F16, [32, 1, 2, 2, 1]),
 ];
