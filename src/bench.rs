@@ -24,9 +24,9 @@ mod workbench;
 
 pub use nccl::measure as all_reduce;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::measurement::{Device, Family, GpuMeasured, Measured, Report, Stop};
+use crate::measurement::{Device, Family, GpuMeasured, Measured, Report, Stop, Took};
 use parent::{End, Process};
 
 /// The hidden word that makes the program a measuring process.
@@ -86,6 +86,7 @@ pub fn devices(request: &Request) -> Devices {
 
 /// Measures on one device. `progress` is told what comes next.
 pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> GpuMeasured {
+    let started = Instant::now();
     let start = |family: &Family| {
         let mut words = vec![device.index.to_string(), family.name().to_owned()];
         words.extend(request.quick.then(|| "quick".to_owned()));
@@ -109,7 +110,8 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
         gone = measured.stopped.iter().map(|(_, stop)| stop).find(|stop| matches!(stop, Stop::DeviceLost(_))).cloned();
         families.push(measured);
     }
-    GpuMeasured { device: device.clone(), families }
+    let timed_seconds = families.iter().map(|family| family.timed).sum();
+    GpuMeasured { device: device.clone(), families, took: Some(Took { seconds: started.elapsed().as_secs_f64(), timed_seconds }) }
 }
 
 /// Takes down what one family's process says.
@@ -145,6 +147,7 @@ fn take(measured: &mut Measured, report: Report) {
         Report::Free(bytes) => measured.free = Some(bytes),
         Report::Read(rate) => measured.read = Some(rate),
         Report::ReadAgain(rate) => measured.read_again = Some(rate),
+        Report::Timed(seconds) => measured.timed = seconds,
         Report::Sample(sample) => measured.samples.push(*sample),
         Report::Peer(peer) => measured.peers.push(peer),
         Report::Stopped(name, stop) => measured.stopped.push((name, stop)),

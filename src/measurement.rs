@@ -291,6 +291,8 @@ pub enum Report {
     Stopped(String, Stop),
     /// The read rate at the end, in bytes a second.
     ReadAgain(f64),
+    /// Seconds of the device in launches that were timed.
+    Timed(f64),
     /// Everything was said.
     Done,
 }
@@ -312,12 +314,14 @@ pub struct Measured {
     pub peers: Vec<Peer>,
     /// What was not measured.
     pub stopped: Vec<(String, Stop)>,
+    /// Seconds of the device in launches that were timed.
+    pub timed: f64,
 }
 
 impl Measured {
     /// Nothing yet.
     pub const fn nothing(family: Family) -> Self {
-        Self { family, free: None, read: None, read_again: None, samples: Vec::new(), peers: Vec::new(), stopped: Vec::new() }
+        Self { family, free: None, read: None, read_again: None, samples: Vec::new(), peers: Vec::new(), stopped: Vec::new(), timed: 0.0 }
     }
 
     /// By how much the read rate changed while this family was measured: 0.03 is 3 %.
@@ -333,4 +337,15 @@ pub struct GpuMeasured {
     pub device: Device,
     /// By family, in order.
     pub families: Vec<Measured>,
+    /// How long that took; a saved report may not tell.
+    pub took: Option<Took>,
+}
+
+/// How long one device took.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Took {
+    /// Seconds from the start of the first process to the end of the last.
+    pub seconds: f64,
+    /// Seconds of it that launches took which were timed; the rest went into setting up, filling memory and checking results.
+    pub timed_seconds: f64,
 }

@@ -52,7 +52,7 @@ fn sample(kernel: &str, launch: Launch, time: Spread, conditions: Conditions) ->
 }
 
 fn judged(device: Device, measured: Measured) -> GpuJudged {
-    judge(GpuMeasured { device, families: vec![measured] }, &Catalog::builtin())
+    judge(GpuMeasured { device, families: vec![measured], took: None }, &Catalog::builtin())
 }
 
 /// One copy from the device, whose groups ran at these rates in GB/s.

@@ -63,7 +63,9 @@ fn measure(ordinal: u32, family: Family, quick: bool) -> Result<(), Stop> {
     let driver = Driver::start().map_err(failed)?;
     let gpu = driver.open(ordinal).map_err(failed)?;
     let nvml = Nvml::open(&gpu.facts.pci);
-    one(&driver, &gpu, nvml.as_ref(), family, quick).map_err(|error| match &nvml {
+    let done = one(&driver, &gpu, nvml.as_ref(), family, quick);
+    say(Report::Timed(gpu.timed_seconds()));
+    done.map_err(|error| match &nvml {
         Some(nvml) if nvml.is_lost() => Stop::DeviceLost(format!("NVML says that the GPU is lost; {error}")),
         _ => error.stop(),
     })

@@ -10,6 +10,7 @@ mod clock;
 mod kernel;
 mod memory;
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_int};
 use std::ptr;
 use std::sync::Arc;
@@ -177,7 +178,7 @@ impl Driver {
         let (mut stream, mut second_stream) = (ptr::null_mut(), ptr::null_mut());
         call!(api, cuStreamCreate(&raw mut stream, NON_BLOCKING))?;
         call!(api, cuStreamCreate(&raw mut second_stream, NON_BLOCKING))?;
-        Ok(Gpu { api: Arc::clone(api), device, context, stream, second_stream, facts })
+        Ok(Gpu { api: Arc::clone(api), device, context, stream, second_stream, timed: Cell::new(0.0), facts })
     }
 }
 
@@ -189,11 +190,18 @@ pub(super) struct Gpu {
     context: Handle,
     stream: Handle,
     second_stream: Handle,
+    /// Seconds of all timed work so far.
+    timed: Cell<f64>,
     /// What it is.
     pub(super) facts: Device,
 }
 
 impl Gpu {
+    /// Seconds of the device in everything that [`Self::seconds`] timed.
+    pub(super) const fn timed_seconds(&self) -> f64 {
+        self.timed.get()
+    }
+
     /// The most bytes of shared memory that a block can ask for: `CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN`.
     pub(super) fn shared_of_block(&self) -> Result<usize, Error> {
         let mut bytes = 0;

@@ -2,10 +2,10 @@
 
 mod collective;
 
-use crate::measurement::Launch;
 use crate::measurement::judge::collective::Outcome;
 use crate::measurement::judge::interconnect::PeerJudged;
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
+use crate::measurement::{Launch, Took};
 use crate::report::layout::{self, columns, counted, pad, wrap};
 use crate::report::{check, style};
 
@@ -158,6 +158,14 @@ pub(super) fn peer(link: &PeerJudged) -> Vec<[String; 5]> {
     [copies].into_iter().chain(loads).collect()
 }
 
+/// How long all of it took, and how much of that launches were timed.
+fn took(gpus: &[GpuJudged]) -> String {
+    let all: Option<Vec<Took>> = gpus.iter().map(|gpu| gpu.measured.took).collect();
+    let Some(all) = all.filter(|all| !all.is_empty()) else { return String::new() };
+    let (seconds, timed) = all.iter().fold((0.0, 0.0), |sum, took| (sum.0 + took.seconds, sum.1 + took.timed_seconds));
+    format!(" in {seconds:.1} s, {timed:.1} s of it timed launches")
+}
+
 /// The last line: how many passed, and how many did not.
 pub(super) fn last(gpus: &[GpuJudged]) -> String {
     let measured =
@@ -169,5 +177,5 @@ pub(super) fn last(gpus: &[GpuJudged]) -> String {
     let skipped = gpus.iter().map(|gpu| gpu.skipped().count()).sum::<usize>() + usize::from(outcome == Some(Outcome::Skipped));
     let failed = if matches!(outcome, Some(Outcome::Hang | Outcome::Failed)) { ", NCCL failed" } else { "" };
     let verdicts = format!("{} passed, {} slow, {} wrong, {skipped} skipped", of(Verdict::Pass), of(Verdict::Slow), of(Verdict::Wrong));
-    format!("{verdicts}{failed} on {}", counted(gpus.len(), "GPU"))
+    format!("{verdicts}{failed} on {}{}", counted(gpus.len(), "GPU"), took(gpus))
 }

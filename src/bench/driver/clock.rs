@@ -43,7 +43,9 @@ impl Gpu {
         call!(self.api, cuEventSynchronize(to.event))?;
         let mut milliseconds = 0.0_f32;
         call!(self.api, cuEventElapsedTime(&raw mut milliseconds, from.event, to.event))?;
-        Ok(f64::from(milliseconds) / 1e3)
+        let seconds = f64::from(milliseconds) / 1e3;
+        self.timed.set(self.timed.get() + seconds);
+        Ok(seconds)
     }
 
     /// Waits until everything in both streams is done.

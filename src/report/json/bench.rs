@@ -56,6 +56,17 @@ pub struct GpuReport {
     pub peak_tflops: Option<f64>,
     /// Measurements of kernels, and what was skipped.
     pub results: Vec<ResultReport>,
+    /// How long that took; `null` in what was shown from an older report.
+    pub took: Option<TookReport>,
+}
+
+/// How long measuring one GPU took.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TookReport {
+    /// From the start of the first process to the end of the last.
+    pub seconds: f64,
+    /// Of it, launches that were timed; the rest went into setting up, filling memory and checking results.
+    pub timed_seconds: f64,
 }
 
 /// One measurement, or why there is none.
@@ -202,6 +213,7 @@ fn gpu(gpu: &GpuJudged) -> GpuReport {
         peak_gb_per_s: gpu.peak.map(gb),
         peak_tflops: gpu.tensor_peak.map(|rate| rate / 1e12),
         results: gpu.results.iter().filter(|result| !is_link(result)).map(measured).chain(skipped).collect(),
+        took: gpu.measured.took.map(|took| TookReport { seconds: took.seconds, timed_seconds: took.timed_seconds }),
     }
 }
 

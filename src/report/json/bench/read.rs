@@ -11,7 +11,7 @@ use super::SCHEMA;
 use crate::finding::Finding;
 use crate::measurement::judge::interconnect::PeerJudged;
 use crate::measurement::judge::{GpuJudged, Judged, Verdict};
-use crate::measurement::{Conditions, Device, Family, GpuMeasured, Launch, Measured, Peer, PeerLoads, Sample, Spread, Stop};
+use crate::measurement::{Conditions, Device, Family, GpuMeasured, Launch, Measured, Peer, PeerLoads, Sample, Spread, Stop, Took};
 use crate::units::Bytes;
 
 /// A report, read back.
@@ -53,6 +53,13 @@ struct Gpu {
     peak_gb_per_s: Option<Figure>,
     peak_tflops: Option<Figure>,
     results: Vec<Row>,
+    took: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Duration {
+    seconds: Figure,
+    timed_seconds: Figure,
 }
 
 /// A figure that a measurement can have.
@@ -221,7 +228,11 @@ fn judged(gpu: Gpu, links: &[Link], peers: &[PeerLink]) -> GpuJudged {
         together: None,
         peak: gpu.peak_gb_per_s.map(|rate| rate.times(1e9)),
         tensor_peak: gpu.peak_tflops.map(|rate| rate.times(1e12)),
-        measured: GpuMeasured { device, families: vec![measured] },
+        measured: GpuMeasured {
+            device,
+            families: vec![measured],
+            took: gpu.took.map(|took| Took { seconds: took.seconds.0, timed_seconds: took.timed_seconds.0 }),
+        },
         results,
         findings: Vec::new(),
     }
