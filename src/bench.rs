@@ -1,8 +1,8 @@
 //! Measures what serving will get from the GPUs of this machine, in processes of their own.
 //!
 //! Each family on each device is measured by a child, `gpudoctor __bench DEVICE FAMILY`: a fault of a kernel stays with its
-//! family, a hang ends at a deadline, and the parent never holds a CUDA context. Children of one device set up at the same
-//! time, which is half of what they need, and measure one after another.
+//! family, a hang ends at a deadline, and the parent never holds a CUDA context. Children of one device measure one after another;
+//! while the first does, all others set up, which is half of what they need.
 
 mod attention;
 pub mod child;
@@ -24,6 +24,7 @@ mod workbench;
 
 pub use nccl::measure as all_reduce;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::measurement::{Device, Family, GpuMeasured, Measured, Report, Stop, Took};
@@ -92,10 +93,11 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
         words.extend(request.quick.then(|| "quick".to_owned()));
         (*family, Process::start(&words))
     };
-    let processes: Vec<_> = request.families.iter().filter(|family| **family != Family::Nccl).map(start).collect();
+    let mut waiting = request.families.iter().filter(|family| **family != Family::Nccl);
+    let mut processes: VecDeque<_> = waiting.next().map(start).into_iter().collect();
     let mut families = Vec::new();
     let mut gone = None;
-    for (family, process) in processes {
+    while let Some((family, process)) = processes.pop_front() {
         // Of a device that is gone, each further family would only wait for its deadline.
         if let Some(stop) = &gone {
             families.push(Measured { stopped: vec![(String::new(), Stop::clone(stop))], ..Measured::nothing(family) });
@@ -104,18 +106,24 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
         progress(&format!("measuring {} of GPU {}", family.name(), device.index));
         let mut measured = Measured::nothing(family);
         match process {
-            Ok(mut process) => listen(&mut process, request, &mut measured),
+            Ok(mut process) => listen(&mut process, request, &mut measured, || processes.extend(waiting.by_ref().map(start))),
             Err(error) => measured.stopped.push((String::new(), Stop::Lost(format!("the process could not be started: {error}")))),
         }
+        // Also where the first had no turn.
+        processes.extend(waiting.by_ref().map(start));
         gone = measured.stopped.iter().map(|(_, stop)| stop).find(|stop| matches!(stop, Stop::DeviceLost(_))).cloned();
         families.push(measured);
     }
-    let timed_seconds = families.iter().map(|family| family.timed).sum();
-    GpuMeasured { device: device.clone(), families, took: Some(Took { seconds: started.elapsed().as_secs_f64(), timed_seconds }) }
+    let took = Took {
+        seconds: started.elapsed().as_secs_f64(),
+        measuring_seconds: families.iter().map(|family| family.turn).sum(),
+        timed_seconds: families.iter().map(|family| family.timed).sum(),
+    };
+    GpuMeasured { device: device.clone(), families, took: Some(took) }
 }
 
-/// Takes down what one family's process says.
-fn listen(process: &mut Process, request: &Request, measured: &mut Measured) {
+/// Takes down what one family's process says. `meanwhile` is called once it is set up.
+fn listen(process: &mut Process, request: &Request, measured: &mut Measured, meanwhile: impl FnOnce()) {
     let mut ready = false;
     let mut end = process.listen(request.set_up, |report| {
         ready = matches!(report, Report::Ready);
@@ -125,6 +133,8 @@ fn listen(process: &mut Process, request: &Request, measured: &mut Measured) {
         ready
     });
     if ready {
+        meanwhile();
+        let turn = Instant::now();
         process.go_on();
         // Each thing that is said starts the deadline again: a family may take long, but it may not be silent for long.
         end = loop {
@@ -136,6 +146,7 @@ fn listen(process: &mut Process, request: &Request, measured: &mut Measured) {
                 break heard;
             }
         };
+        measured.turn = turn.elapsed().as_secs_f64();
     }
     if let Some(End::Lost(reason)) = end {
         measured.stopped.push((String::new(), Stop::Lost(reason)));

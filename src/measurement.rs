@@ -314,6 +314,8 @@ pub struct Measured {
     pub peers: Vec<Peer>,
     /// What was not measured.
     pub stopped: Vec<(String, Stop)>,
+    /// Seconds from its turn to what it said last.
+    pub turn: f64,
     /// Seconds of the device in launches that were timed.
     pub timed: f64,
 }
@@ -321,7 +323,17 @@ pub struct Measured {
 impl Measured {
     /// Nothing yet.
     pub const fn nothing(family: Family) -> Self {
-        Self { family, free: None, read: None, read_again: None, samples: Vec::new(), peers: Vec::new(), stopped: Vec::new(), timed: 0.0 }
+        Self {
+            family,
+            free: None,
+            read: None,
+            read_again: None,
+            samples: Vec::new(),
+            peers: Vec::new(),
+            stopped: Vec::new(),
+            turn: 0.0,
+            timed: 0.0,
+        }
     }
 
     /// By how much the read rate changed while this family was measured: 0.03 is 3 %.
@@ -346,6 +358,8 @@ pub struct GpuMeasured {
 pub struct Took {
     /// Seconds from the start of the first process to the end of the last.
     pub seconds: f64,
-    /// Seconds of it that launches took which were timed; the rest went into setting up, filling memory and checking results.
+    /// Seconds of it in which a family had its turn; the rest went into starting, compiling and ending.
+    pub measuring_seconds: f64,
+    /// Seconds of those that launches took which were timed; the rest went into filling memory, warming up and checking results.
     pub timed_seconds: f64,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::cores::on_shares;
 use super::data::Data;
 use super::driver::{Error, Stream};
 use super::workbench::{Timing, Workbench, sample, spread};
@@ -24,8 +25,8 @@ pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
     bench.at("pinning host memory");
     let (mut up, mut down) = (gpu.pin(size)?, gpu.pin(size)?);
     let data = Data::words();
-    up.words().iter_mut().enumerate().for_each(|(index, word)| *word = data.word(index));
-    down.words().fill(0x5a5a_5a5a);
+    on_shares(up.words(), |first, words| (first..).zip(words).for_each(|(index, word)| *word = data.word(index)));
+    on_shares(down.words(), |_, words| words.fill(0x5a5a_5a5a));
     let (to, from) = (gpu.allocate(size)?, bench.filled(size, Data::words())?);
     let shape = format!("pinned {} MiB", size >> 20);
     let note = (size < SIZE).then(|| format!("{} MiB instead of {}, because only {} MiB are free", size >> 20, SIZE >> 20, free >> 20));
@@ -60,8 +61,12 @@ pub(super) fn measure(bench: &Workbench<'_>) -> Result<(), Error> {
     bench.at("device-to-host");
     let downward = time(&|| to.copy_to(&down, Stream::First))?;
     gpu.wait()?;
-    let damaged = down.words().iter().enumerate().filter(|(index, word)| data.word(*index) != **word).count();
-    let fault = (damaged > 0).then(|| format!("{damaged} of {} words came back different", size / 4));
+    let damaged = on_shares(down.words(), |first, words| (first..).zip(words).filter(|(index, word)| data.word(*index) != **word).count());
+    let fault = match damaged.map(|damaged| damaged.iter().sum::<usize>()) {
+        Some(0) => None,
+        Some(damaged) => Some(format!("{damaged} of {} words came back different", size / 4)),
+        None => Some("what came back could not be compared".to_owned()),
+    };
     say("host-to-device", size, upward, fault.clone());
     say("device-to-host", size, downward, fault);
 

@@ -12,7 +12,7 @@ use crate::units::Bytes;
 /// Device time of one group of launches: long against the resolution of events (half a microsecond).
 const GROUP: f64 = 2e-3;
 /// Fewest and most groups.
-const GROUPS: (usize, usize) = (5, 15);
+const GROUPS: (usize, usize) = (5, 20);
 /// Most launches of a group.
 const MOST_LAUNCHES: usize = 512;
 /// A launch that takes longer than this is not repeated to warm up: the clocks are up after it.

@@ -158,12 +158,13 @@ pub(super) fn peer(link: &PeerJudged) -> Vec<[String; 5]> {
     [copies].into_iter().chain(loads).collect()
 }
 
-/// How long all of it took, and how much of that launches were timed.
+/// How long all of it took, and how much of that was measuring.
 fn took(gpus: &[GpuJudged]) -> String {
     let all: Option<Vec<Took>> = gpus.iter().map(|gpu| gpu.measured.took).collect();
     let Some(all) = all.filter(|all| !all.is_empty()) else { return String::new() };
-    let (seconds, timed) = all.iter().fold((0.0, 0.0), |sum, took| (sum.0 + took.seconds, sum.1 + took.timed_seconds));
-    format!(" in {seconds:.1} s, {timed:.1} s of it timed launches")
+    let sum = |of: fn(&Took) -> f64| all.iter().map(of).sum::<f64>();
+    let (seconds, measuring, timed) = (sum(|took| took.seconds), sum(|took| took.measuring_seconds), sum(|took| took.timed_seconds));
+    format!(" in {seconds:.1} s, {measuring:.1} s of it measuring, {timed:.1} s of that timed launches")
 }
 
 /// The last line: how many passed, and how many did not.

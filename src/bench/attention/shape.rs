@@ -1,5 +1,7 @@
 //! Shapes of paged attention, and where a key or a value stands in the pages.
 
+use std::ops::Range;
+
 use crate::bench::data::{Data, Format};
 use crate::bench::driver::Argument;
 
@@ -110,9 +112,8 @@ pub(super) struct Content {
 }
 
 impl Shape {
-    /// The output of one query head in 64-bit floats.
-    pub(super) fn reference(&self, content: &Content, sequence: usize, head: usize) -> Vec<f64> {
-        let Some(length) = self.lengths.get(sequence).copied() else { return Vec::new() };
+    /// What some tokens of a sequence bring to the output of one query head, in 64-bit floats.
+    pub(super) fn part(&self, content: &Content, sequence: usize, head: usize, tokens: Range<usize>) -> Part {
         let kv_head = head / (self.query_heads / self.kv_heads);
         let query_at = (sequence * self.query_heads + head) * self.head_size;
         let query: Vec<f64> = (0..self.head_size).map(|d| content.queries.value(content.format, query_at + d)).collect();
@@ -124,23 +125,53 @@ impl Shape {
             let at = place(token);
             query.iter().enumerate().map(|(d, q)| q * content.keys.value(content.kv, at + d)).sum::<f64>() * self.scale()
         };
-        let scores: Vec<f64> = (0..length).map(score).collect();
+        let scores: Vec<f64> = tokens.clone().map(score).collect();
         let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut sum = 0.0;
         let mut output = vec![0.0; self.head_size];
-        for (token, score) in scores.iter().enumerate() {
+        for (token, score) in tokens.zip(&scores) {
             let (weight, at) = ((score - highest).exp(), place(token));
             sum += weight;
             output.iter_mut().enumerate().for_each(|(d, out)| *out += weight * content.values.value(content.kv, at + d));
         }
-        output.iter_mut().for_each(|out| *out /= sum);
-        output
+        Part { highest, sum, output }
     }
+}
+
+/// What some tokens bring to an output: their highest score, and what their weights relative to it add up to, alone and with the values.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    highest: f64,
+    sum: f64,
+    output: Vec<f64>,
+}
+
+/// The output of a query head that these parts make.
+pub(super) fn whole(parts: &[Part]) -> Vec<f64> {
+    let highest = parts.iter().map(|part| part.highest).fold(f64::NEG_INFINITY, f64::max);
+    let factors: Vec<f64> = parts.iter().map(|part| (part.highest - highest).exp()).collect();
+    let sum: f64 = parts.iter().zip(&factors).map(|(part, factor)| part.sum * factor).sum();
+    let values = parts.first().map_or(0, |part| part.output.len());
+    let of = |d: usize| {
+        parts.iter().zip(&factors).map(|(part, factor)| part.output.get(d).map_or(0.0, |value| value * factor)).sum::<f64>() / sum
+    };
+    (0..values).map(of).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Tokens taken in shares make the output that all at once make, also where the highest score is in a later share.
+    #[test]
+    fn shares_of_a_sequence_make_the_whole() {
+        let part = |highest: f64, sum: f64, output: [f64; 2]| Part { highest, sum, output: output.to_vec() };
+        // Two tokens with scores 0 and ln 3, which weigh 1 to 3.
+        let together = whole(&[part(3_f64.ln(), 4.0 / 3.0, [(1.0 + 3.0 * 5.0) / 3.0, 2.0 / 3.0])]);
+        let shares = whole(&[part(0.0, 1.0, [1.0, 2.0]), part(3_f64.ln(), 1.0, [5.0, 0.0])]);
+        assert!(together.iter().zip(&shares).all(|(one, other)| (one - other).abs() < 1e-12), "{together:?} {shares:?}");
+        assert!((shares[0] - 4.0).abs() < 1e-12 && (shares[1] - 0.5).abs() < 1e-12, "{shares:?}");
+    }
 
     /// Every key of every page has a place of its own, in either layout.
     #[test]

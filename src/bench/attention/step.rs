@@ -1,13 +1,18 @@
 //! One decode step on the device: its pages, its buffers, its launches.
 
+use std::ops::Range;
+
 use super::kernels::{Loaded, Variant};
-use super::shape::{Content, Shape};
+use super::shape::{Content, Part, Shape, whole};
 use crate::bench::cores::on_all;
 use crate::bench::data::{Data, Format};
 use crate::bench::decode::table;
 use crate::bench::deviation::Deviation;
 use crate::bench::driver::{Argument, Buffer, Error, Order};
 use crate::bench::workbench::Workbench;
+
+/// Tokens that one core takes of a reference at a time.
+const SHARE: usize = 4096;
 
 /// Keys and values of everything that is measured, in pages.
 pub(super) struct Pools<'a> {
@@ -122,12 +127,25 @@ impl<'s, 'a> Step<'s, 'a> {
 
 /// How far `output` is from the reference for these pairs of a sequence and a query head. No output may be unwritten.
 pub(super) fn check(shape: &Shape, content: &Content, output: &[u16], heads: &[(usize, usize)]) -> Deviation {
-    let of = |(sequence, head): &(usize, usize)| {
-        let at = (sequence * shape.query_heads + head) * shape.head_size;
-        let found = output.iter().skip(at).map(|bits| content.format.value(*bits));
-        found.zip(shape.reference(content, *sequence, *head)).collect::<Vec<(f64, f64)>>()
+    // A long sequence is shared among cores, too.
+    let of = |(pair, tokens): &((usize, usize), Range<usize>)| shape.part(content, pair.0, pair.1, tokens.clone());
+    let tokens = |pair: &(usize, usize)| {
+        let length = shape.lengths.get(pair.0).copied().unwrap_or(0);
+        (0..length).step_by(SHARE).map(move |from| from..length.min(from + SHARE))
     };
-    let Some(pairs) = on_all(heads, of) else { return Deviation::fault("the reference could not be computed") };
+    let shares: Vec<((usize, usize), Range<usize>)> =
+        heads.iter().flat_map(|pair| tokens(pair).map(move |tokens| (*pair, tokens))).collect();
+    let Some(parts) = on_all(&shares, of) else { return Deviation::fault("the reference could not be computed") };
+    let mut parts = parts.into_iter();
+    let pairs: Vec<Vec<(f64, f64)>> = heads
+        .iter()
+        .map(|pair @ (sequence, head)| {
+            let parts: Vec<Part> = parts.by_ref().take(tokens(pair).count()).collect();
+            let at = (sequence * shape.query_heads + head) * shape.head_size;
+            let found = output.iter().skip(at).map(|bits| content.format.value(*bits));
+            found.zip(whole(&parts)).collect()
+        })
+        .collect();
     // Each head by its own size: long contexts average values out, short ones do not.
     let worst = pairs.iter().map(|pairs| Deviation::of(pairs)).fold(Deviation::default(), Deviation::worse);
     let unwritten = output.iter().filter(|bits| content.format.value(**bits).is_nan()).count();

@@ -65,7 +65,9 @@ pub struct GpuReport {
 pub struct TookReport {
     /// From the start of the first process to the end of the last.
     pub seconds: f64,
-    /// Of it, launches that were timed; the rest went into setting up, filling memory and checking results.
+    /// Of it, families had their turn; the rest went into starting, compiling and ending.
+    pub measuring_seconds: f64,
+    /// Of that, launches were timed; the rest went into filling memory, warming up and checking results.
     pub timed_seconds: f64,
 }
 
@@ -213,7 +215,11 @@ fn gpu(gpu: &GpuJudged) -> GpuReport {
         peak_gb_per_s: gpu.peak.map(gb),
         peak_tflops: gpu.tensor_peak.map(|rate| rate / 1e12),
         results: gpu.results.iter().filter(|result| !is_link(result)).map(measured).chain(skipped).collect(),
-        took: gpu.measured.took.map(|took| TookReport { seconds: took.seconds, timed_seconds: took.timed_seconds }),
+        took: gpu.measured.took.map(|took| TookReport {
+            seconds: took.seconds,
+            measuring_seconds: took.measuring_seconds,
+            timed_seconds: took.timed_seconds,
+        }),
     }
 }
 

@@ -59,6 +59,7 @@ struct Gpu {
 #[derive(Clone, Copy, Deserialize)]
 struct Duration {
     seconds: Figure,
+    measuring_seconds: Figure,
     timed_seconds: Figure,
 }
 
@@ -231,7 +232,11 @@ fn judged(gpu: Gpu, links: &[Link], peers: &[PeerLink]) -> GpuJudged {
         measured: GpuMeasured {
             device,
             families: vec![measured],
-            took: gpu.took.map(|took| Took { seconds: took.seconds.0, timed_seconds: took.timed_seconds.0 }),
+            took: gpu.took.map(|took| Took {
+                seconds: took.seconds.0,
+                measuring_seconds: took.measuring_seconds.0,
+                timed_seconds: took.timed_seconds.0,
+            }),
         },
         results,
         findings: Vec::new(),
