@@ -234,8 +234,9 @@ impl Benched {
             return None;
         }
         let cards: Vec<u32> = self.same(devices, catalog).map(|gpu| gpu.index).collect();
-        let damaged = self.peers.iter().filter(|peer| cards.contains(&peer.from) && cards.contains(&peer.to));
-        let damaged = damaged.clone().find(|peer| !peer.verified || peer.verdict.as_deref() == Some("wrong"));
+        let copies: Vec<&Peer> = self.peers.iter().filter(|peer| cards.contains(&peer.from) && cards.contains(&peer.to)).collect();
+        let damaged = copies.iter().find(|peer| !peer.verified || peer.verdict.as_deref() == Some("wrong"));
+        let copies_arrive = (!copies.is_empty()).then_some(damaged.is_none());
         let damaged =
             damaged.map(|peer| Trouble::PeerAccess(format!("data copied between GPU {} and GPU {} was damaged", peer.from, peer.to)));
         let nccl = self.nccl.as_ref().filter(|nccl| nccl.gpus.iter().all(|gpu| cards.contains(gpu)));
@@ -255,12 +256,15 @@ impl Benched {
         let sample = |one: &AllReduce| {
             Some(AllReduceSample { bytes: Bytes(one.bytes), graph: one.launch == "graph", time: Milliseconds(one.median_us? / 1e3) })
         };
+        // Times of transfers over peer access are not those of a launch that must keep off it.
+        let of_the_launch = works.filter(|run| !(run.peer_access && matches!(trouble, Some(Trouble::PeerAccess(_)))));
         Some(Interconnect {
             source: format!("measured: {}, {}", self.place(), devices.name),
             trouble,
-            all_reduce: works.map(|run| run.all_reduce.iter().filter_map(sample).collect()).unwrap_or_default(),
+            all_reduce: of_the_launch.map(|run| run.all_reduce.iter().filter_map(sample).collect()).unwrap_or_default(),
             devices: nccl.map_or(0, |nccl| nccl.gpus.len() as u64),
-            peer_access: works.is_some_and(|run| run.peer_access),
+            peer_access: of_the_launch.is_some_and(|run| run.peer_access),
+            copies_arrive,
         })
     }
 
