@@ -166,7 +166,7 @@ pub struct Decode {
     pub context: u64,
     /// Time of one step: from one token of a request to its next.
     pub step: Milliseconds,
-    /// Of it, what devices wait for each other, as far as it was measured: all-reduces and hand-overs between stages.
+    /// Of it, what devices wait for each other: all-reduces, where they were measured, and hand-overs between stages.
     pub exchange: Milliseconds,
     /// Tokens a second of all requests together.
     pub tokens_per_second: f64,

@@ -39,7 +39,7 @@ pub struct Step<'a> {
 pub const FORMULA: &str =
     "step = max(device reads / HBM rate, host reads / link rate, operations / arithmetic rate) + layers × launch overhead";
 
-/// The constant of what the hosts of two stages do for a hand-over.
+/// The constant of what the hosts of two stages do to hand over.
 pub const HAND_OVER: &str = "speed.stage_hand_over_ms";
 
 /// What measured all-reduces between tensor-parallel ranks add.
@@ -118,7 +118,7 @@ impl Step<'_> {
     fn round(&self, tokens: u64, context: Option<u64>, batches: u64, link: Option<&HostLink>) -> Option<Round> {
         let passes: Vec<Pass> = self.stages.iter().map(|stage| self.pass(stage, tokens, context, link)).collect::<Option<_>>()?;
         let slowest = *passes.iter().max_by(|left, right| left.time.0.total_cmp(&right.time.0))?;
-        let hops = Milliseconds((passes.len() - 1) as f64 * self.hand_over(tokens).0);
+        let hops = self.hand_overs(tokens);
         let times: Vec<Milliseconds> = passes.iter().map(|pass| pass.time).collect();
         let reduced = Milliseconds(passes.iter().map(|pass| pass.reduced.0).sum());
         Some(Round { cycle: cycle(&times, hops, batches), exchange: reduced + hops, slowest })
@@ -197,10 +197,15 @@ impl Step<'_> {
         self.devices.interconnect.as_ref()?.reductions(self.model, self.launch.parallel.tensor, stage.layers, tokens, graph)
     }
 
-    /// What handing `tokens` tokens from one stage to the next takes: the transfer, where links were measured, and what the host does.
-    pub fn hand_over(&self, tokens: u64) -> Milliseconds {
-        let transfer = self.transfer(tokens).map_or(Milliseconds(0.0), |exchange| exchange.time);
-        transfer + Milliseconds(self.constant(HAND_OVER))
+    /// What handing `tokens` tokens from stage to stage takes: each transfer, where links were measured, and what the hosts do, also
+    /// for the way of the new tokens back to the first stage.
+    fn hand_overs(&self, tokens: u64) -> Milliseconds {
+        let stages = self.stages.len();
+        if stages < 2 {
+            return Milliseconds(0.0);
+        }
+        let transfer = self.transfer(tokens).map_or(0.0, |exchange| exchange.time.0);
+        Milliseconds(transfer * (stages - 1) as f64 + self.constant(HAND_OVER) * stages as f64)
     }
 
     /// The transfer of `tokens` tokens from one stage to the next, where links were measured.
