@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "runs the program")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -10,9 +11,14 @@ use serde_json::Value;
 const RATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/benched/h100.json");
 
 fn run(arguments: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpudoctor"));
     let nowhere = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    command.args(arguments.split_whitespace()).env("XDG_CACHE_HOME", nowhere.path()).output().unwrap()
+    run_with(nowhere.path(), arguments)
+}
+
+/// The program with a cache directory.
+fn run_with(cache: &Path, arguments: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpudoctor"));
+    command.args(arguments.split_whitespace()).env("XDG_CACHE_HOME", cache).output().unwrap()
 }
 
 fn plan(arguments: &str) -> Value {
@@ -303,6 +309,68 @@ fn measured_all_reduces_count_in_a_step() {
     let text =
         String::from_utf8_lossy(&run(&format!("explain decode {model} --offline --bench {}", file.path().display())).stdout).into_owned();
     assert!(text.contains("10.7 µs for 16 KiB"), "{text}");
+}
+
+/// A cache directory with kept runs of two H200s, oldest first: the read rate in GB/s, and what NCCL did.
+fn kept(runs: &[(u64, &str)]) -> tempfile::TempDir {
+    let cache = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let folder = cache.path().join("gpudoctor/bench");
+    fs_err::create_dir_all(&folder).unwrap();
+    for (number, (rate, nccl)) in runs.iter().enumerate() {
+        let read = format!(r#"{{"kernel": "hbm-read", "shape": "{rate}", "launch": "plain", "gb_per_s": {rate}}}"#);
+        let gpu = |index: u32| format!(r#"{{"index": {index}, "name": "NVIDIA H200", "memory_bytes": 150110208000, "results": [{read}]}}"#);
+        let text = format!(r#"{{"schema": "gpudoctor.bench/1", "driver": "580.1", "gpus": [{}, {}], "nccl": {nccl}}}"#, gpu(0), gpu(1));
+        fs_err::write(folder.join(format!("{number}.json")), text).unwrap();
+    }
+    cache
+}
+
+const KEPT: &str = "plan --model meta-llama/Llama-3.1-70B-Instruct --gpu h200 --gpus 2 --concurrency 256 --offline --format json";
+
+/// A run that measured less does not hide what an older one told: rates are from the newest, what GPUs exchange from the newest
+/// that has it.
+#[test]
+fn kept_runs_complete_each_other() {
+    let full = nccl(THROUGH_THE_HOST);
+    let cache = kept(&[(4000, &full), (4100, "null")]);
+    let output = run_with(cache.path(), KEPT);
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((sizes(&plan), &plan["performance"]["basis"]), ((1, 2), &Value::from("measured")), "{plan:#}");
+    let explained = run_with(cache.path(), &KEPT.replace("plan", "explain decode").replace(" --format json", ""));
+    let text = String::from_utf8_lossy(&explained.stdout);
+    assert!(text.contains("4100 GB/s") && !text.contains("4000 GB/s") && text.contains("on this machine, today"), "{text}");
+}
+
+/// A newer run of NCCL takes the place of an older one, also where it tells of trouble.
+#[test]
+fn the_newest_run_of_a_family_counts() {
+    let broken = format!(r#"{{"gpus": [0, 1], "runs": [{HANGS}, {HANGS}]}}"#);
+    let cache = kept(&[(4000, &nccl(OVER_NVLINK)), (4000, &broken)]);
+    let plan: Value = serde_json::from_slice(&run_with(cache.path(), KEPT).stdout).unwrap();
+    assert_eq!(sizes(&plan), (1, 1), "{plan:#}");
+}
+
+/// Runs of another driver or card are not for this plan, old ones are for none, and a damaged one is named and passed over.
+#[test]
+fn kept_runs_are_of_this_machine_and_recent() {
+    let full = nccl(THROUGH_THE_HOST);
+    let cache = kept(&[(4000, &full)]);
+    let basis = |arguments: &str| {
+        let output = run_with(cache.path(), arguments);
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (plan["performance"]["basis"].as_str().unwrap().to_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(basis(&format!("{KEPT} --target-driver 590.1")).0, "nominal");
+    assert_eq!(basis(&KEPT.replace("h200", "h100")).0, "nominal");
+    fs_err::write(cache.path().join("gpudoctor/bench/2.json"), "{").unwrap();
+    let (with_damaged, note) = basis(KEPT);
+    assert!(with_damaged == "measured" && note.contains("2.json is ignored"), "{note}");
+    let file = fs_err::File::options().write(true).open(cache.path().join("gpudoctor/bench/0.json")).unwrap();
+    let days = |count: u64| std::time::SystemTime::now() - std::time::Duration::from_secs(count * 24 * 3600);
+    file.set_modified(days(3)).unwrap();
+    assert_eq!(basis(KEPT).0, "measured");
+    file.set_modified(days(31)).unwrap();
+    assert_eq!(basis(KEPT).0, "nominal");
 }
 
 /// What was measured elsewhere is shown again, in every form, without a GPU; the exit code is that of its findings.
