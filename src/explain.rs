@@ -7,6 +7,8 @@ use crate::check;
 use crate::facts::vocabulary;
 use crate::plan::budget::{Input, Term, TermName};
 use crate::plan::outcome::Plan;
+use crate::plan::parallel::{ANSWER, PROMPT};
+use crate::plan::ways::{Comparison, Served};
 use crate::report::layout::{WIDEST, columns, gib, pad, wrap};
 use crate::report::style;
 use crate::version::VersionRange;
@@ -131,18 +133,44 @@ pub fn decode(plan: &Plan, width: usize) -> String {
         vec![style::heading(&format!("In this plan: {} on {}", plan.model.id, plan.devices.name)), wrap(basis, "  ", "  ", width)];
     lines.extend(performance.decode.iter().map(|step| {
         let link = step.host_link.as_ref().map(|link| format!(", {link}")).unwrap_or_default();
-        format!(
-            "  batch {}, {} tokens each: {} a step, {:.1} tokens/s, bound by {}{link}",
+        let exchange = if step.exchange.0 > 0.0 { format!(", {} of it waiting for other GPUs", step.exchange) } else { String::new() };
+        let text = format!(
+            "batch {}, {} tokens each: {} a step{exchange}, {:.1} tokens/s, bound by {}{link}",
             step.batch,
             step.context,
             step.step,
             step.tokens_per_second,
             step.bound_by.id()
-        )
+        );
+        wrap(&text, "  ", "    ", width)
     }));
     lines.push(wrap(&performance.formula, "  ", "    ", width));
     lines.extend(inputs(&performance.inputs, width));
+    lines.extend(performance.ways.iter().flat_map(|ways| compared(ways, width)));
     lines.join("\n") + "\n"
+}
+
+/// The ways in which devices could share the model, the chosen one first.
+fn compared(ways: &Comparison, width: usize) -> Vec<String> {
+    let line = |served: &Served| {
+        let all_reduces = served.reductions.map(|one| {
+            let each = one.each.time.0 * 1e3;
+            format!("; {} all-reduces of {}, {each:.1} µs each{}", one.count, one.bytes, one.each.reach.phrase())
+        });
+        let text = format!(
+            "{}: {:.0} tokens/s for {} requests, {} a step, {} of it waiting for other GPUs, {} a prompt{}",
+            served.way.name(),
+            served.tokens_per_second,
+            served.requests,
+            served.step,
+            served.exchange,
+            served.prefill,
+            all_reduces.unwrap_or_default()
+        );
+        wrap(&text, "  ", "    ", width)
+    };
+    let title = format!("  Ways to share the model, for prompts of {PROMPT} tokens and answers of {ANSWER}");
+    [String::new(), title, line(&ways.chosen)].into_iter().chain(ways.others.iter().map(line)).collect()
 }
 
 fn size(term: &Term) -> String {

@@ -234,6 +234,18 @@ fn the_flag_set_of_every_release_is_the_one_that_was_read() {
     assert_eq!(read, FLAG_SETS.len());
 }
 
+/// Cards that have the same floor for the same reason share its row.
+#[test]
+fn a_floor_is_written_once() {
+    let mut seen: Vec<(&str, Option<&str>, Option<bool>, String)> = Vec::new();
+    for floor in &Catalog::builtin().floors().floor {
+        let row = format!("{:?} {} {:?}", floor.of, floor.share, floor.sources);
+        let what = (floor.kernel.as_str(), floor.shape.as_deref(), floor.overlapped, row);
+        assert!(!seen.contains(&what), "{what:?}: list its cards in `gpus` of one row");
+        seen.push(what);
+    }
+}
+
 #[test]
 fn the_catalogue_is_complete() {
     let catalog = Catalog::builtin();

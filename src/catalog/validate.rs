@@ -56,11 +56,9 @@ pub(super) fn all(catalog: &Catalog) -> Vec<CatalogError> {
     let mut problems: Vec<CatalogError> = RuleFile::builtin().filter_map(Result::err).collect();
     problems.extend(catalog.files.iter().filter_map(|file| decodes(file).err()));
     gpus(catalog, &mut problems);
-    for floor in &catalog.floors().floor {
-        if let Some(id) = floor.gpu.as_ref().filter(|id| !catalog.gpus().iter().any(|gpu| gpu.id == **id)) {
-            problems.push(problem(&Origin::Builtin("bench.toml"), &floor.kernel, format!("no GPU has the id `{id}`")));
-        }
-    }
+    let known = |id: &str| catalog.gpus().iter().any(|gpu| gpu.id == id);
+    let floors = catalog.floors().problems(known).into_iter();
+    problems.extend(floors.map(|(kernel, text)| problem(&Origin::Builtin("bench.toml"), kernel, text)));
     models(catalog, &mut problems);
     causes(catalog, &mut problems);
     catalog.engines().iter().for_each(|engine| self::engine(catalog, engine, &mut problems));

@@ -46,7 +46,7 @@ pub fn run(command: &BenchCommand) -> Result<u8, Error> {
     if let Some(path) = &command.output {
         benched::write(path, &machine).map_err(|error| Error::input(format!("the report cannot be written: {error}")))?;
     }
-    benched::keep(&machine, &request.families);
+    benched::keep(&machine);
     output::print(&rendered(command.format, &judged, machine)?)?;
     Ok(code)
 }

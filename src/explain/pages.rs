@@ -41,7 +41,7 @@ pub static SPEED: [Page; 1] = pages!["": "decode"];
 pub static STARTUP: [Page; 2] = pages!["startup/": "rest", "measured"];
 
 /// The findings, by id.
-pub static FINDINGS: [Page; 76] = pages!["findings/":
+pub static FINDINGS: [Page; 77] = pages!["findings/":
     "api-key-short",
     "asked-but-unseen",
     "base-environment-used",
@@ -96,6 +96,7 @@ pub static FINDINGS: [Page; 76] = pages!["findings/":
     "nccl-slow",
     "no-kernels-for-gpu",
     "nothing-to-check",
+    "parallel-sizes-slow",
     "peer-copy-damaged",
     "peer-slow",
     "python-version-unsupported",

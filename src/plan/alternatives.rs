@@ -10,6 +10,7 @@ use crate::plan::pieces::PieceCache;
 use crate::plan::search::{LEAST_CONTEXT, MOST_UTILIZATION, Settings, Variant, Wish, search};
 use crate::plan::speed;
 use crate::plan::variant::smallest;
+use crate::plan::ways::Way;
 use crate::units::Bytes;
 
 /// Changes to a launch that does not fit, each alone, that would make it fit; smallest first.
@@ -128,7 +129,7 @@ fn fast(model: ModelSpec, inputs: &Inputs<'_>, settings: &Settings<'_>) -> Optio
     let mut fixed = Arguments::default();
     fixed.set("cpu-offload-gb", 0);
     let wish = Wish { context: None, concurrency: None, fixed };
-    let found = search(std::slice::from_ref(&smallest), settings, &wish, &[(1, 1)])?;
+    let found = search(std::slice::from_ref(&smallest), settings, &wish, &[Way::ALONE])?;
     if found.evaluation.verdict != Verdict::Fits || found.evaluation.launch.max_model_len < least_context {
         return None;
     }

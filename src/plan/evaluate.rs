@@ -17,6 +17,7 @@ use crate::plan::outcome::{Devices, Reason, Verdict};
 use crate::plan::overhead::{context, non_torch, persistent, retained};
 use crate::plan::pieces::{PieceCache, effective_quantization};
 use crate::plan::sharding::{Stage, misfits, stages};
+use crate::plan::stage::StageLoad;
 use crate::plan::storage::Loader;
 use crate::plan::weights::{Weights, weights};
 use crate::units::Bytes;
@@ -80,6 +81,8 @@ pub struct Evaluation {
     pub budget: Budget,
     /// The weights of that rank.
     pub weights: Weights,
+    /// Every pipeline stage, first to last.
+    pub stages: Vec<StageLoad>,
     /// The verdict.
     pub verdict: Verdict,
     /// Why not, or what it costs.
@@ -147,6 +150,7 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
     let offloaded: Bytes = ranks.iter().map(|rank| rank.weights.offloaded * launch.parallel.tensor).sum();
     let device_used =
         ranks.iter().map(|rank| rank.device_used(&launch, setting, blocks)).max_by_key(|used| used.expected).unwrap_or_default();
+    let loads = ranks.iter().map(Rank::load).collect();
     let Some(tightest) = ranks.into_iter().min_by_key(|rank| (rank.blocks(rank.available.expected), rank.available.expected)) else {
         return Evaluation::empty(launch, setting);
     };
@@ -175,7 +179,7 @@ pub fn evaluate_launch(launch: Launch, setting: &Setting<'_>) -> Evaluation {
         (false, true, true) => Verdict::FitsWithOffload,
         (false, true, false) => Verdict::Fits,
     };
-    Evaluation { verdict, reasons, weights, budget, longest_request, guaranteed_kv_tokens: guaranteed, launch }
+    Evaluation { verdict, reasons, weights, stages: loads, budget, longest_request, guaranteed_kv_tokens: guaranteed, launch }
 }
 
 impl Evaluation {
@@ -199,6 +203,7 @@ impl Evaluation {
             launch,
             budget,
             weights: Weights::default(),
+            stages: Vec::new(),
             verdict: Verdict::Invalid,
             reasons: Vec::new(),
             longest_request: 0,
@@ -311,6 +316,11 @@ impl<'a> Rank<'a> {
             deficit,
             stage,
         }
+    }
+
+    fn load(&self) -> StageLoad {
+        let kv_bytes_per_token = self.layout.as_ref().map_or(Bytes::ZERO, |layout| layout.bytes_per_token);
+        StageLoad { layers: self.stage.layers.len() as u64, weights: self.weights.clone(), kv_bytes_per_token }
     }
 
     fn blocks(&self, available: Bytes) -> u64 {

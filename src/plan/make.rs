@@ -9,16 +9,19 @@ use crate::engine::resolve::asks_for_offload;
 use crate::finding::{Finding, Severity};
 use crate::model::spec::ModelSpec;
 use crate::plan::alternatives::{alternative, alternatives, changes_that_fit};
+use crate::plan::divide::{Divided, beside, divided};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::measured::Measured;
 use crate::plan::outcome::{Alternative, Devices, EnvironmentVariable, Interpretation, Performance, Plan, Reason, Validation, Verdict};
+use crate::plan::parallel::compare;
 use crate::plan::pieces::PieceCache;
 use crate::plan::release::Chosen;
 use crate::plan::request::PlanRequest;
-use crate::plan::search::{Settings, Wish, search};
+use crate::plan::search::{Settings, Wish};
 use crate::plan::speed;
 use crate::plan::validation::validations;
 use crate::plan::variant::{VariantError, variants};
+use crate::plan::ways::Comparison;
 
 /// A request with everything that it names.
 #[derive(Debug)]
@@ -131,9 +134,13 @@ fn judged(inputs: &Inputs<'_>, setting: &Setting<'_>, mut args: Arguments) -> Pl
     for (flag, argument) in &inputs.request.fixed.0 {
         args.0.insert(flag.clone(), argument.clone());
     }
-    let evaluation = evaluate(&(inputs.judging.parse)(&args, &inputs.chosen), setting);
+    let parsed = (inputs.judging.parse)(&args, &inputs.chosen);
+    let evaluation = evaluate(&parsed, setting);
+    let ways = compare(&parsed, &evaluation, setting);
     let mut plan = assemble(inputs, setting, args, evaluation);
     plan.findings.extend(between_devices(&plan));
+    plan.findings.extend(ways.as_ref().and_then(Comparison::finding));
+    plan.performance.ways = ways;
     plan.alternatives = match plan.verdict {
         Verdict::DoesNotFit => changes_that_fit(&plan, setting),
         Verdict::Invalid => mended(&plan, inputs, setting).into_iter().collect(),
@@ -184,8 +191,8 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
         devices,
     )?;
     let wish = Wish { context: request.context, concurrency: request.concurrency, fixed: request.fixed.clone() };
-    let found = search(&variants, settings, &wish, &splits(devices.count, &request.fixed));
-    let found = found.ok_or_else(|| MakeError::EmptyModel(inputs.model.id.clone()))?;
+    let Divided { found, other } = divided(&variants, settings, &wish).ok_or_else(|| MakeError::EmptyModel(inputs.model.id.clone()))?;
+    let ways = found.ways.clone().or_else(|| beside(&found, &variants, settings, &wish));
     let variant = variants.get(found.variant).map_or(settings.device.model, |variant| &variant.model);
     let offloads = asks_for_offload(&found.args);
     let base = if offloads { settings.offload } else { settings.device };
@@ -207,6 +214,8 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
     // What the planner chose it also explains; findings on it that stop nothing would only repeat that.
     plan.findings.retain(|finding| finding.severity == Severity::Error || concerns_given(finding, &request.fixed));
     plan.findings.extend(between_devices(&plan));
+    plan.findings.extend(ways.as_ref().and_then(Comparison::finding));
+    plan.performance.ways = ways;
     plan.decisions = found.decisions.into_iter().chain(avoiding).collect();
     plan.rejected = found.rejected;
     // Where the engine itself does not run, no other model does.
@@ -217,6 +226,7 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
         if plan.verdict == Verdict::DoesNotFit {
             all.splice(0..0, changes_that_fit(&plan, &setting));
         }
+        all.splice(0..0, other.into_iter().filter(|_| plan.verdict != Verdict::DoesNotFit));
         all
     };
     Ok(plan)
@@ -226,16 +236,6 @@ fn searched(inputs: &Inputs<'_>, settings: &Settings<'_>, needs_first_runner: bo
 fn concerns_given(finding: &Finding, fixed: &Arguments) -> bool {
     finding.severity > Severity::Info
         && fixed.0.keys().any(|flag| finding.subject.ends_with(flag.as_str()) || finding.message.starts_with(&format!("{flag}:")))
-}
-
-/// Tensor and pipeline parallel sizes to try, largest tensor parallel size first; only those given, if any are.
-fn splits(devices: u64, fixed: &Arguments) -> Vec<(u64, u64)> {
-    let (tensor, pipeline) = (fixed.count("tensor-parallel-size"), fixed.count("pipeline-parallel-size"));
-    if tensor.is_some() || pipeline.is_some() {
-        return vec![(tensor.unwrap_or(1), pipeline.unwrap_or(1))];
-    }
-    let divisors: Vec<u64> = (1..=devices).rev().filter(|size| devices.is_multiple_of(*size)).collect();
-    divisors.into_iter().map(|tensor| (tensor, devices / tensor)).collect()
 }
 
 fn assemble(inputs: &Inputs<'_>, setting: &Setting<'_>, args: Arguments, evaluation: Evaluation) -> Plan {

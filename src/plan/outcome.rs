@@ -10,6 +10,7 @@ use crate::model::spec::ModelSpec;
 use crate::plan::budget::{Budget, Input};
 use crate::plan::interconnect::Interconnect;
 use crate::plan::rates::Rates;
+use crate::plan::ways::Comparison;
 use crate::units::{Bytes, BytesPerSecond, Milliseconds};
 use crate::version::Version;
 
@@ -137,6 +138,8 @@ pub enum Bound {
     Hbm,
     /// Arithmetic.
     Compute,
+    /// All-reduces between devices.
+    Interconnect,
     /// Kernel launches.
     Launch,
 }
@@ -148,6 +151,7 @@ impl Bound {
             Self::HostLink => "host_link",
             Self::Hbm => "hbm",
             Self::Compute => "compute",
+            Self::Interconnect => "interconnect",
             Self::Launch => "launch",
         }
     }
@@ -160,8 +164,10 @@ pub struct Decode {
     pub batch: u64,
     /// Tokens of context of each.
     pub context: u64,
-    /// Time of one step.
+    /// Time of one step: from one token of a request to its next.
     pub step: Milliseconds,
+    /// Of it, what devices wait for each other: all-reduces, where they were measured, and hand-overs between stages.
+    pub exchange: Milliseconds,
     /// Tokens a second of all requests together.
     pub tokens_per_second: f64,
     /// What limits it.
@@ -181,6 +187,8 @@ pub struct Performance {
     pub decode: Vec<Decode>,
     /// The formula, for `explain`.
     pub formula: String,
+    /// The ways in which the devices could share the model, where what they exchange was measured.
+    pub ways: Option<Comparison>,
 }
 
 /// A value that the planner chose, and why.

@@ -7,7 +7,9 @@ use crate::model::spec::ModelSpec;
 use crate::plan::budget::{Budget, TermName};
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::outcome::{Decision, Reason, Rejected, Verdict};
+use crate::plan::parallel::served;
 use crate::plan::pieces::PieceCache;
+use crate::plan::ways::{Comparison, Way};
 use crate::units::Bytes;
 
 /// What the user fixed; `None` leaves it to the search.
@@ -47,8 +49,14 @@ pub struct Found {
     pub decisions: Vec<Decision>,
     /// What was considered and refused, in the order tried.
     pub rejected: Vec<Rejected>,
+    /// The ways of sharing the model that were compared; `None` where what devices exchange was not measured.
+    pub ways: Option<Comparison>,
 }
 
+/// The flag of the tensor parallel size.
+pub const TENSOR: &str = "tensor-parallel-size";
+/// The flag of the pipeline parallel size.
+pub const PIPELINE: &str = "pipeline-parallel-size";
 /// Contexts that people ask for; the search offers the largest that fits.
 const CONTEXTS: [u64; 10] = [131_072, 65_536, 32_768, 16_384, 8192, 4096, 2048, 1024, 512, 256];
 /// The context below which a model is of no use in a conversation: the search gives up better weights first.
@@ -86,10 +94,10 @@ pub struct Settings<'a> {
 ///
 /// The first variant that runs comfortably without host memory wins, else the first that runs at all; host
 /// memory is used only when none does.
-pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parallel: &[(u64, u64)]) -> Option<Found> {
+pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parallel: &[Way]) -> Option<Found> {
     let mut rejected = Vec::new();
     let mut nearest: Option<(Found, Trial<'_>)> = None;
-    let mut tight: Option<Found> = None;
+    let mut tight: Option<(Found, Trial<'_>, &[Way])> = None;
     let caches: Vec<PieceCache> = variants.iter().map(|_| PieceCache::default()).collect();
     for offload in [false, true] {
         if offload && (wish.fixed.get("cpu-offload-gb").is_some() || wish.fixed.get("offload-group-size").is_some()) {
@@ -100,19 +108,21 @@ pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parall
             if offload && index + 1 < variants.len() {
                 continue;
             }
-            for &(tensor, pipeline) in parallel {
+            for (tried, &way) in parallel.iter().enumerate() {
                 let setting = if offload { settings.offload } else { settings.device };
                 let setting = Setting { model: &variant.model, pieces, ..setting };
-                let trial = Trial { setting, wish, variant, tensor, pipeline, offload };
+                let trial = Trial { setting, wish, variant, way, offload };
                 let Some(candidate) = trial.best() else { continue };
                 let mut found = candidate.into_found(index, &trial);
+                // Where the host link bounds the step, links between devices do not decide.
+                let others = parallel.get(tried + 1..).filter(|_| !offload).unwrap_or_default();
                 if found.evaluation.verdict.is_good() && (offload || is_comfortable(&found.evaluation, wish)) {
                     found.rejected = rejected;
-                    return Some(found);
+                    return Some(trial.fastest(found, others));
                 }
                 if found.evaluation.verdict.is_good() {
                     // Smaller weights may serve better; if none do, this one stands.
-                    tight.get_or_insert(found);
+                    tight.get_or_insert((found, trial, others));
                     continue;
                 }
                 rejected.push(refusal(&trial, &found.evaluation));
@@ -122,8 +132,8 @@ pub fn search(variants: &[Variant], settings: &Settings<'_>, wish: &Wish, parall
                 }
             }
         }
-        if let Some(found) = tight.take() {
-            return Some(Found { rejected, ..found });
+        if let Some((found, trial, others)) = tight.take() {
+            return Some(trial.fastest(Found { rejected, ..found }, others));
         }
     }
     let (mut found, trial) = nearest?;
@@ -152,25 +162,20 @@ fn shortfall(evaluation: &Evaluation) -> Bytes {
 
 fn refusal(trial: &Trial<'_>, evaluation: &Evaluation) -> Rejected {
     let host = if trial.offload { ", weights in host memory" } else { ", all weights on the device" };
-    let ranks = match (trial.tensor, trial.pipeline) {
-        (1, 1) => String::new(),
-        (tensor, 1) => format!(", tensor parallel size {tensor}"),
-        (tensor, pipeline) => format!(", tensor parallel size {tensor}, pipeline parallel size {pipeline}"),
-    };
     let worst = evaluation.reasons.iter().max_by_key(|reason| reason.short_by).cloned();
     Rejected {
-        change: format!("{}{ranks}{host}", trial.variant.label),
+        change: format!("{}{}{host}", trial.variant.label, trial.way.sizes()),
         reason: worst.unwrap_or(Reason { code: "does-not-fit".to_owned(), message: "it does not fit".to_owned(), short_by: None }),
     }
 }
 
 /// One variant on one split, with or without host memory.
+#[derive(Clone, Copy)]
 struct Trial<'a> {
     setting: Setting<'a>,
     wish: &'a Wish,
     variant: &'a Variant,
-    tensor: u64,
-    pipeline: u64,
+    way: Way,
     offload: bool,
 }
 
@@ -209,6 +214,40 @@ impl Trial<'_> {
             }
         }
         nearest
+    }
+
+    /// Of `found` and what `others` find for the same weights, the fastest, where what devices exchange was measured: the first
+    /// unless another is clearly faster, as comfortable, and has no shorter context.
+    fn fastest(&self, mut found: Found, others: &[Way]) -> Found {
+        let Some(links) = self.setting.devices.interconnect.as_ref() else { return found };
+        let asked = self.wish.concurrency;
+        let priced = |found: &Found| served(&self.setting, &found.evaluation, asked.unwrap_or(found.evaluation.launch.max_num_seqs));
+        let Some(mut chosen) = priced(&found) else { return found };
+        let mut slower = Vec::new();
+        for &way in others {
+            let trial = Trial { way, ..*self };
+            let Some(other) = trial.best().map(|candidate| candidate.into_found(found.variant, &trial)) else { continue };
+            let as_good = other.evaluation.verdict.is_good()
+                && (is_comfortable(&other.evaluation, self.wish) || !is_comfortable(&found.evaluation, self.wish))
+                && other.evaluation.launch.max_model_len >= found.evaluation.launch.max_model_len;
+            let Some(price) = priced(&other).filter(|_| as_good) else { continue };
+            if price.is_clearly_faster_than(&chosen) {
+                slower.push(std::mem::replace(&mut chosen, price));
+                found = Found { rejected: found.rejected, ..other };
+            } else {
+                slower.push(price);
+            }
+        }
+        found.ways = Comparison::of(chosen, slower, &links.source);
+        let Some(ways) = &found.ways else { return found };
+        for decision in found.decisions.iter_mut().filter(|decision| [TENSOR, PIPELINE].contains(&decision.flag.as_str())) {
+            decision.why = ways.why();
+        }
+        found.rejected.extend(ways.others.iter().map(|other| Rejected {
+            change: format!("{}{}, all weights on the device", self.variant.label, other.way.sizes()),
+            reason: Reason { code: "slower".to_owned(), message: ways.against(other), short_by: None },
+        }));
+        found
     }
 
     /// The candidate of the style that takes least.
@@ -276,11 +315,11 @@ impl Trial<'_> {
         for (flag, value) in &self.variant.flags {
             args.set(flag, value.clone());
         }
-        if self.tensor > 1 {
-            args.set("tensor-parallel-size", self.tensor);
+        if self.way.tensor > 1 {
+            args.set(TENSOR, self.way.tensor);
         }
-        if self.pipeline > 1 {
-            args.set("pipeline-parallel-size", self.pipeline);
+        if self.way.pipeline > 1 {
+            args.set(PIPELINE, self.way.pipeline);
         }
         args.set("max-num-seqs", style.sequences);
         args.set("max-num-batched-tokens", style.batched_tokens.max(style.sequences));
@@ -331,7 +370,7 @@ impl Trial<'_> {
     fn evaluate_least_offload(&self, args: &mut Arguments) -> Evaluation {
         args.set("cpu-offload-gb", 9999.0);
         let all = self.evaluate_fullest(args).weights.offloaded.gib();
-        let most = (all / self.tensor as f64 * 2.0).ceil() as u64 + 1;
+        let most = (all / self.way.tensor as f64 * 2.0).ceil() as u64 + 1;
         let (mut low, mut high) = (1, most);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -369,7 +408,7 @@ fn wish_context(fixed: &Arguments) -> Option<u64> {
 impl Candidate {
     fn into_found(self, variant: usize, trial: &Trial<'_>) -> Found {
         let decisions = decisions(&self, trial);
-        Found { variant, args: self.args, evaluation: self.evaluation, decisions, rejected: Vec::new() }
+        Found { variant, args: self.args, evaluation: self.evaluation, decisions, rejected: Vec::new(), ways: None }
     }
 }
 
@@ -395,8 +434,8 @@ fn decisions(candidate: &Candidate, trial: &Trial<'_>) -> Vec<Decision> {
             "enforce-eager" if trial.offload => "graphs save nothing while the host link bounds the step, and take memory".to_owned(),
             "enforce-eager" => "CUDA graphs would not leave enough for the KV cache".to_owned(),
             "kv-cache-dtype" if candidate.style.fp8_cache => "16-bit KV cache would not reach a useful context".to_owned(),
-            "tensor-parallel-size" => "divides weights and KV cache among the devices".to_owned(),
-            "pipeline-parallel-size" => "divides the layers, where tensor parallel sizes do not divide the model".to_owned(),
+            TENSOR => format!("divides weights and KV cache among the devices{}", unmeasured(trial)),
+            PIPELINE => format!("divides the layers, where tensor parallel sizes do not divide the model{}", unmeasured(trial)),
             "trust-remote-code" => "the engine has no class for this architecture and runs the checkpoint's own code".to_owned(),
             _ => return None,
         })
@@ -411,6 +450,13 @@ fn decisions(candidate: &Candidate, trial: &Trial<'_>) -> Vec<Decision> {
             why.map(|why| Decision { flag: flag.clone(), value: plain(&argument.value), why })
         })
         .collect()
+}
+
+/// What a choice of parallel sizes rests on, where what devices exchange was not measured.
+fn unmeasured(trial: &Trial<'_>) -> &'static str {
+    let devices = trial.setting.devices;
+    let measured = devices.interconnect.as_ref().is_some_and(|links| !links.all_reduce.is_empty() && links.devices >= devices.count);
+    if measured { "" } else { "; by the model's shape: what these GPUs exchange was not measured (`gpudoctor bench --only nccl`)" }
 }
 
 /// A value as one writes it in YAML, without quotes.

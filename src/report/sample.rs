@@ -54,6 +54,7 @@ pub(crate) fn plan() -> Plan {
             inputs: Vec::new(),
             decode: vec![decode(1.4, "PCIe 5.0 x16"), decode(0.7, "PCIe 4.0 x16"), decode(0.349, "PCIe 3.0 x16")],
             formula: "offloaded bytes / host link rate".to_owned(),
+            ways: None,
         },
         decisions: vec![Decision {
             flag: "cpu-offload-gb".to_owned(),
@@ -185,6 +186,7 @@ fn decode(rate: f64, link: &str) -> Decode {
         batch: 1,
         context: 4096,
         step: Milliseconds(1e3 / rate),
+        exchange: Milliseconds(0.0),
         tokens_per_second: rate,
         bound_by: Bound::HostLink,
         host_link: Some(link.to_owned()),

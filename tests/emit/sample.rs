@@ -85,11 +85,13 @@ pub(crate) fn plan(model: &str, args: &[(&str, Value, &str)]) -> Plan {
                 batch: 1,
                 context: 4096,
                 step: Milliseconds(714.0),
+                exchange: Milliseconds(0.0),
                 tokens_per_second: 1.4,
                 bound_by: Bound::HostLink,
                 host_link: Some("PCIe 5.0 x16".to_owned()),
             }],
             formula: String::new(),
+            ways: None,
         },
         decisions,
         alternatives: vec![Alternative {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::check::{self, Diagnosis, Judged};
 use crate::finding::Severity;
-use crate::report::json::finding::{Evidence, Fix};
+use crate::report::json::finding::Finding;
 
 /// The contract's name and version.
 pub const SCHEMA: &str = "gpudoctor.check/1";
@@ -25,7 +25,7 @@ pub struct CheckReport {
     /// How many of each.
     pub summary: Summary,
     /// What is wrong, or worth knowing; the primary cause first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Finding<Links, Page>>,
     /// Checks that could not look, or had nothing to look at.
     pub skipped: Vec<Skipped>,
     /// Ids of checks that looked and found nothing wrong.
@@ -60,25 +60,18 @@ pub struct Skipped {
     pub unseen: bool,
 }
 
-/// One thing that is wrong, or worth knowing.
+/// How a finding hangs together with others.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Finding {
-    /// Kebab-case id; `gpudoctor explain ID` has its page.
-    pub id: String,
-    /// `info`, `warning` or `error`.
-    pub severity: &'static str,
-    /// What it is about: `host`, `gpu:0`, `link:0-1`, `image`, `engine`, `torch`, `driver`, `gpu:ID`, `package:NAME`.
-    pub subject: String,
-    /// The fact, then the requirement.
-    pub message: String,
-    /// What was read.
-    pub evidence: Vec<Evidence>,
+pub struct Links {
     /// Ids of other findings that follow from this one.
     pub explains: Vec<String>,
     /// The id of the finding that this one follows from.
     pub explained_by: Option<String>,
-    /// What to do, best first.
-    pub fixes: Vec<Fix>,
+}
+
+/// The page of a finding.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Page {
     /// The command that prints its page.
     pub docs: String,
 }
@@ -89,20 +82,10 @@ impl From<&check::Skipped> for Skipped {
     }
 }
 
-impl From<&Judged> for Finding {
+impl From<&Judged> for Finding<Links, Page> {
     fn from(judged: &Judged) -> Self {
-        let finding = &judged.finding;
-        Self {
-            id: finding.id.clone(),
-            severity: finding.severity.name(),
-            subject: finding.subject.clone(),
-            message: finding.message.clone(),
-            evidence: finding.evidence.iter().map(Evidence::from).collect(),
-            explains: judged.explains.clone(),
-            explained_by: judged.explained_by.clone(),
-            fixes: finding.fixes.iter().map(Fix::from).collect(),
-            docs: format!("gpudoctor explain {}", finding.id),
-        }
+        let links = Links { explains: judged.explains.clone(), explained_by: judged.explained_by.clone() };
+        Self::with(&judged.finding, links, Page { docs: format!("gpudoctor explain {}", judged.finding.id) })
     }
 }
 

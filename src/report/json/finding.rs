@@ -32,21 +32,34 @@ pub struct Fix {
 }
 
 /// One thing that is wrong, or worth knowing.
+///
+/// `L` is what a report says of how it hangs together with others, and `P` of its page: [`Alone`] where it says nothing.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Finding {
+#[schemars(rename = "Finding", description = "One thing that is wrong, or worth knowing.")]
+pub struct Finding<L = Alone, P = Alone> {
     /// Kebab-case id; `gpudoctor explain ID` has its page.
     pub id: String,
     /// `info`, `warning` or `error`.
     pub severity: &'static str,
-    /// What it is about.
+    /// What it is about: `host`, `gpu:0`, `link:0-1`, `image`, `engine`, `torch`, `driver`, `gpu:ID`, `package:NAME`, `file:NAME:LINE`.
     pub subject: String,
     /// The fact, then the requirement.
     pub message: String,
     /// What was read.
     pub evidence: Vec<Evidence>,
+    /// How it hangs together with others.
+    #[serde(flatten)]
+    pub links: L,
     /// What to do, best first.
     pub fixes: Vec<Fix>,
+    /// Its page.
+    #[serde(flatten)]
+    pub page: P,
 }
+
+/// Nothing more than every finding has.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Alone {}
 
 impl From<&finding::Evidence> for Evidence {
     fn from(evidence: &finding::Evidence) -> Self {
@@ -64,15 +77,24 @@ impl From<&finding::Fix> for Fix {
     }
 }
 
-impl From<&finding::Finding> for Finding {
-    fn from(finding: &finding::Finding) -> Self {
+impl<L, P> Finding<L, P> {
+    /// A finding with what a report says beside it.
+    pub fn with(finding: &finding::Finding, links: L, page: P) -> Self {
         Self {
             id: finding.id.clone(),
             severity: finding.severity.name(),
             subject: finding.subject.clone(),
             message: finding.message.clone(),
             evidence: finding.evidence.iter().map(Evidence::from).collect(),
+            links,
             fixes: finding.fixes.iter().map(Fix::from).collect(),
+            page,
         }
+    }
+}
+
+impl From<&finding::Finding> for Finding {
+    fn from(finding: &finding::Finding) -> Self {
+        Self::with(finding, Alone {}, Alone {})
     }
 }

@@ -210,6 +210,53 @@ pub struct Performance {
     pub source: Option<String>,
     /// Decode steps.
     pub decode: Vec<Decode>,
+    /// The ways in which the devices could share the model; `null` for one device, and where what they exchange was not measured.
+    pub ways: Option<Ways>,
+}
+
+/// The ways in which devices could share the model, for requests with 768 tokens of prompt and 512 of answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Ways {
+    /// Where the measurements between the devices are from.
+    pub source: String,
+    /// The way of the launch first, then the others that fit, fastest first.
+    pub compared: Vec<Way>,
+}
+
+/// How fast requests are served one way.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Way {
+    /// Tensor parallel size.
+    pub tensor_parallel_size: u64,
+    /// Pipeline parallel size.
+    pub pipeline_parallel_size: u64,
+    /// Whether it is that of the launch.
+    pub chosen: bool,
+    /// Requests at once.
+    pub requests: u64,
+    /// Time from one token of a request to its next, in milliseconds.
+    pub step_ms: f64,
+    /// Of it, what devices wait for each other.
+    pub exchange_ms: f64,
+    /// Time that a prompt takes of the engine, in milliseconds.
+    pub prefill_ms: f64,
+    /// Tokens of answers a second of all requests together, prompts counted in.
+    pub tokens_per_second: f64,
+    /// The all-reduces of a step; `null` without tensor parallelism.
+    pub all_reduces: Option<AllReduces>,
+}
+
+/// The all-reduces of a step.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AllReduces {
+    /// How many.
+    pub count: u64,
+    /// Bytes of each.
+    pub bytes: u64,
+    /// Time of each in microseconds.
+    pub each_us: f64,
+    /// How that follows from what was measured: `between` two sizes, as the `smallest`, or at the rate of the `largest`.
+    pub reach: &'static str,
 }
 
 /// A decode step.
@@ -223,7 +270,9 @@ pub struct Decode {
     pub step_ms: f64,
     /// Tokens a second of all requests together.
     pub tokens_per_second: f64,
-    /// `host_link`, `hbm`, `compute` or `launch`.
+    /// Of it, what devices wait for each other, as far as it was measured.
+    pub exchange_ms: f64,
+    /// `host_link`, `hbm`, `compute`, `interconnect` or `launch`.
     pub bound_by: &'static str,
     /// The host link that was assumed, where it matters.
     pub host_link: Option<String>,

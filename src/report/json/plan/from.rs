@@ -4,12 +4,13 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Alternative, Budget, Decision, Decode, Device, Engine, Finding, Input, Interpretation, KvCache, Launch, Model, Performance, PlanReport,
-    Reason, Rejected, SCHEMA, Term, Validation,
+    AllReduces, Alternative, Budget, Decision, Decode, Device, Engine, Finding, Input, Interpretation, KvCache, Launch, Model, Performance,
+    PlanReport, Reason, Rejected, SCHEMA, Term, Validation, Way, Ways,
 };
 use crate::engine::arguments::Arguments;
 use crate::model::spec::{ModelSpec, Origin};
-use crate::plan::{budget, outcome};
+use crate::plan::interconnect::Reach;
+use crate::plan::{budget, outcome, ways};
 use crate::report::command;
 
 impl From<&outcome::Plan> for PlanReport {
@@ -155,6 +156,40 @@ impl From<&outcome::Performance> for Performance {
             basis: if performance.source.is_some() { "measured" } else { "nominal" },
             source: performance.source.clone(),
             decode: performance.decode.iter().map(Decode::from).collect(),
+            ways: performance.ways.as_ref().map(Ways::from),
+        }
+    }
+}
+
+impl From<&ways::Comparison> for Ways {
+    fn from(ways: &ways::Comparison) -> Self {
+        let others = ways.others.iter().map(|served| Way::new(served, false));
+        let compared = std::iter::once(Way::new(&ways.chosen, true)).chain(others).collect();
+        Self { source: ways.source.clone(), compared }
+    }
+}
+
+impl Way {
+    fn new(served: &ways::Served, chosen: bool) -> Self {
+        Self {
+            tensor_parallel_size: served.way.tensor,
+            pipeline_parallel_size: served.way.pipeline,
+            chosen,
+            requests: served.requests,
+            step_ms: served.step.0,
+            exchange_ms: served.exchange.0,
+            prefill_ms: served.prefill.0,
+            tokens_per_second: served.tokens_per_second,
+            all_reduces: served.reductions.map(|one| AllReduces {
+                count: one.count,
+                bytes: one.bytes.0,
+                each_us: one.each.time.0 * 1e3,
+                reach: match one.each.reach {
+                    Reach::Between => "between",
+                    Reach::Smallest(_) => "smallest",
+                    Reach::Largest(_) => "largest",
+                },
+            }),
         }
     }
 }
@@ -165,6 +200,7 @@ impl From<&outcome::Decode> for Decode {
             batch: decode.batch,
             context: decode.context,
             step_ms: decode.step.0,
+            exchange_ms: decode.exchange.0,
             tokens_per_second: decode.tokens_per_second,
             bound_by: decode.bound_by.id(),
             host_link: decode.host_link.clone(),
