@@ -31,8 +31,9 @@ TARGETS = {"75": "7.4", "80": "7.4", "90": "8.0"}
 ASSEMBLE = {"75": ("75",), "80": ("80", "86", "89", "90", "100", "120"), "90": ("90", "100", "120")}
 
 
-def compile_to_ptx(nvrtc, name, target):
+def compile_to_ptx(tools, name, target):
     """The PTX text of one source for one virtual architecture."""
+    nvrtc = ctypes.CDLL(str(tools / "nvidia/cuda_nvrtc/lib/libnvrtc.so.11.2"))
     program = ctypes.c_void_p()
     source = (HERE / f"{name}.cu").read_bytes()
     if nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, f"{name}.cu".encode(), 0, None, None):
@@ -62,35 +63,42 @@ def tidy(text, name, target):
     return f"// Made from {name}.cu by build.py with NVRTC 11.8.89 for compute_{target}. Do not edit.\n" + "\n".join(kept) + "\n"
 
 
-def assemble(tools, ptx, architecture, folder):
-    """Machine code for one architecture; fails on an error and on a register that is spilled."""
-    cubin = folder / f"{ptx.stem}.sm{architecture}.cubin"
-    command = [tools / "nvidia/cu13/bin/ptxas", f"-arch=sm_{architecture}", "-v", ptx, "-o", cubin]
+def assemble(tools, modules, architecture, folder):
+    """One file of machine code of some modules for one architecture; fails on an error and on a register that is spilled."""
+    cubin = folder / f"{modules[0].suffixes[0].lstrip('.')}.on.sm{architecture}.cubin"
+    command = [tools / "nvidia/cu13/bin/ptxas", f"-arch=sm_{architecture}", "-v", *modules, "-o", cubin]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    names = ", ".join(module.name for module in modules)
     if done.returncode:
-        sys.exit(f"{ptx.name} for sm_{architecture}:\n{done.stderr}")
-    kernel = "?"
+        sys.exit(f"{names} for sm_{architecture}:\n{done.stderr}")
+    kernels = []
     for line in done.stderr.splitlines():
         if match := re.search(r"Compiling entry function '(\w+)'", line):
-            kernel = match[1]
+            kernels.append(match[1])
         spilled = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line)
         if spilled and spilled.groups() != ("0", "0"):
-            sys.exit(f"{ptx.name} for sm_{architecture}: {kernel} spills registers: {line.strip()}")
-    return cubin
+            sys.exit(f"{names} for sm_{architecture}: {kernels[-1] if kernels else '?'} spills registers: {line.strip()}")
+    entries = [name for module in modules for name in re.findall(r"^(?:\.visible )?\.entry (\w+)", module.read_text(), flags=re.M)]
+    if sorted(kernels) != sorted(entries):
+        sys.exit(f"{names} for sm_{architecture}: of {', '.join(sorted(entries))}, ptxas assembled {', '.join(sorted(kernels))}")
+    return cubin, entries
 
 
-def unassigned(tools, cubin):
-    """Uniform registers that a kernel reads and no instruction of it writes.
+def unassigned(tools, cubin, entries):
+    """Uniform registers that a kernel reads and no instruction of it writes. Fails unless the kernels are `entries`.
 
     ptxas 13.0 makes such code of `cp.async` with an L2 cache hint of a constant policy: the descriptor of the access is then
     whatever the register holds, and the first launch ends with an illegal instruction.
     """
     command = [tools / "nvidia/cu13/bin/nvdisasm", "-c", cubin]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = []
+    found, read = [], []
     for part in re.split(r"^\.text\.", text, flags=re.M)[1:]:
         name, _, body = part.partition(":")
+        read.append(name)
         found += [f"{name}: {register}" for register in sorted(read_but_never_written(body))]
+    if sorted(read) != sorted(entries):
+        sys.exit(f"{cubin.name}: of {', '.join(sorted(entries))}, nvdisasm shows {', '.join(sorted(read))}")
     return found
 
 
@@ -124,16 +132,17 @@ def main():
     parser.add_argument("tools", type=pathlib.Path, help="where the wheels of requirements.txt are installed")
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a file would change")
     arguments = parser.parse_args()
-    nvrtc = ctypes.CDLL(str(arguments.tools / "nvidia/cuda_nvrtc/lib/libnvrtc.so.11.2"))
     folder = HERE / "ptx"
     folder.mkdir(exist_ok=True)
     stale = []
-    for name in KERNELS:
-        for target in TARGETS:
-            fresh, path = compile_to_ptx(nvrtc, name, target), folder / f"{name}.sm{target}.ptx"
+    # NVRTC compiles one program at a time in a process.
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as workers:
+        compiled = {(name, target): workers.submit(compile_to_ptx, arguments.tools, name, target) for name in KERNELS for target in TARGETS}
+        for (name, target), fresh in compiled.items():
+            path = folder / f"{name}.sm{target}.ptx"
             if not arguments.check:
-                path.write_text(fresh)
-            elif not path.exists() or path.read_text() != fresh:
+                path.write_text(fresh.result())
+            elif not path.exists() or path.read_text() != fresh.result():
                 stale.append(path.name)
     if stale:
         sys.exit(f"not what the sources give: {', '.join(stale)}; run `python3 probe-kernels/build.py TOOLS`")
@@ -143,18 +152,24 @@ def main():
 
 
 def check_machine_code(tools, folder, scratch):
-    """Assembles every file for every architecture that may get it."""
-    modules = [(name, target, architecture) for name in KERNELS for target, architectures in ASSEMBLE.items() for architecture in architectures]
+    """Assembles every file for every architecture that may get it.
 
-    def check(module):
-        name, target, architecture = module
-        cubin = assemble(tools, folder / f"{name}.sm{target}.ptx", architecture, scratch)
-        if bad := unassigned(tools, cubin):
-            sys.exit(f"{name}.sm{target}.ptx for sm_{architecture}: a register is read that nothing writes:\n" + "\n".join(bad))
+    Files for one architecture go through the assembler and the disassembler together, which gives the same code: starting them
+    takes longer than most files.
+    """
+    pairs = [(target, architecture) for target, architectures in ASSEMBLE.items() for architecture in architectures]
+
+    def check(pair):
+        target, architecture = pair
+        cubin, entries = assemble(tools, [folder / f"{name}.sm{target}.ptx" for name in KERNELS], architecture, scratch)
+        if bad := unassigned(tools, cubin, entries):
+            sys.exit(f"sm{target}.ptx for sm_{architecture}: a register is read that nothing writes:\n" + "\n".join(bad))
+        return len(entries)
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
-        list(workers.map(check, modules))
-    print(f"{len(modules)} modules assemble without spills, and read no uniform register that they do not write")
+        kernels = sum(workers.map(check, pairs))
+    modules = len(KERNELS) * len(pairs)
+    print(f"{kernels} kernels of {modules} modules assemble without spills, and read no uniform register that they do not write")
 
 
 if __name__ == "__main__":

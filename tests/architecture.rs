@@ -108,6 +108,21 @@ fn errors_are_silenced_with_a_reason_or_not_at_all() {
     assert!(silenced.is_empty(), "use `#[expect(…, reason)]` in {silenced:?}");
 }
 
+// Examples in comments are not compiled (`doctest = false`): one that nobody compiles is soon wrong.
+#[test]
+fn no_comment_holds_an_example() {
+    let is_example = |line: &str| {
+        let comment = line.trim_start();
+        let text = comment.strip_prefix("///").or_else(|| comment.strip_prefix("//!"));
+        text.is_some_and(|text| text.contains("```") || text.contains("~~~") || text.starts_with("     "))
+    };
+    let examples: Vec<String> = rust_files(&root().join("src"))
+        .filter(|file| fs_err::read_to_string(file).unwrap().lines().any(is_example))
+        .map(|file| file.display().to_string())
+        .collect();
+    assert!(examples.is_empty(), "write a test instead, in {examples:?}");
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

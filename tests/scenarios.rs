@@ -23,8 +23,8 @@ const PATIENCE: u64 = 3;
 const CALM: u64 = 60;
 /// What the program may take beyond that, beside other tests.
 const BESIDE: Duration = Duration::from_secs(30);
-/// How many run at once: those that hang cost no processor.
-const AT_ONCE: usize = 8;
+/// How many run at once: those that hang cost little of a processor.
+const AT_ONCE: usize = 12;
 
 /// What `check` says: its first cause, its exit code, and the ids of all errors and warnings.
 #[derive(Debug)]

@@ -12,6 +12,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "fibers.h"
@@ -41,12 +45,17 @@ int injected(const char* function) {
   if (const int code = injected(__func__)) return code
 
 struct Event { double seconds; };
-struct Function { std::string name; const Kernel* kernel; };
+struct Function { std::string name; Kernel kernel; };
 typedef std::vector<std::function<void()>> Graph;
 
 std::map<u64, size_t> allocations;
 size_t allocated = 0;
 Graph* capturing = nullptr;
+
+std::map<std::string, Kernel>& kernels() {
+  static std::map<std::string, Kernel> all;
+  return all;
+}
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 size_t total_memory() { return (size_t)setting("EMULATED_FREE_MIB", 96) << 20; }
@@ -60,10 +69,16 @@ int enqueue(std::function<void()> work) {
   return 0;
 }
 
-int launch(emulator::Position grid, emulator::Position block, unsigned cluster, size_t shared, std::function<void()> body) {
-  return enqueue([=] { emulator::run_grid(grid, block, cluster, shared, body); });
+int launch(emulator::Position grid, emulator::Position block, unsigned cluster, size_t shared, void* function, void** arguments) {
+  const std::shared_ptr<const Call> call(((Function*)function)->kernel(arguments));
+  return enqueue([=] { emulator::run_grid(grid, block, cluster, shared, [](const void* call) { ((const Call*)call)->run(); }, call.get()); });
 }
 } // namespace
+
+bool add_kernel(const char* name, Kernel kernel) {
+  kernels()[name] = kernel;
+  return true;
+}
 
 extern "C" {
 int cuInit(unsigned) { MAY_FAIL; return 0; }
@@ -188,7 +203,7 @@ int cuModuleLoadDataEx(void** module, const void* image, unsigned, int*, void**)
 int cuModuleGetFunction(void** function, void* module, const char* name) {
   const auto found = kernels().find(name);
   if (found == kernels().end() || ((std::string*)module)->find(std::string(".entry ") + name + "(") == std::string::npos) return 500;
-  *function = new Function{name, &found->second};
+  *function = new Function{name, found->second};
   return 0;
 }
 int cuFuncSetAttribute(void*, int, int) { return 0; }
@@ -196,8 +211,7 @@ int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void*, int, size_t)
 int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void*,
                    void** arguments, void**) {
   MAY_FAIL;
-  const std::function<void()> body = (*((Function*)function)->kernel)(arguments);
-  return launch({gx, gy, gz}, {bx, by, bz}, 1, shared, body);
+  return launch({gx, gy, gz}, {bx, by, bz}, 1, shared, function, arguments);
 }
 struct LaunchAttribute { int id, padding; unsigned value[16]; };
 struct LaunchConfig {
@@ -212,6 +226,6 @@ int cuLaunchKernelEx(const LaunchConfig* c, void* function, void** arguments, vo
   for (unsigned i = 0; i < c->count; i++)
     if (c->attributes[i].id == 4) cluster = c->attributes[i].value[0]; // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
   (void)extra;
-  return launch({c->gx, c->gy, c->gz}, {c->bx, c->by, c->bz}, cluster, c->shared, (*((Function*)function)->kernel)(arguments));
+  return launch({c->gx, c->gy, c->gz}, {c->bx, c->by, c->bz}, cluster, c->shared, function, arguments);
 }
 }

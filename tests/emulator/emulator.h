@@ -6,10 +6,11 @@
 // Not emulated: the text of the inline assembly (ptxas reads that), weak memory ordering between blocks, time.
 #pragma once
 #include <cmath>
-#include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "fibers.h"
+#include "tensor_cores.h"
 
 #ifndef EMULATED_ARCH
 #define EMULATED_ARCH 800
@@ -150,49 +151,14 @@ DEVICE u32 fma_bf16x2(u32 a, u32 b, u32 c) {
 // ---- tensor cores ------------------------------------------------------------------------------------------------------------------
 struct F16 {};
 struct BF16 {};
-template <typename T> float value_of(u32 half);
-template <> inline float value_of<F16>(u32 half) { return f16_to_f32((u16)half); }
-template <> inline float value_of<BF16>(u32 half) { return as_float(half << 16); }
-
-// mma.m16n8k16 with the fragment layouts of the PTX ISA. The last lane to arrive computes for all.
-template <typename T> void multiply_warp(const u32* in, u32* out) {
-  float a[16][16], b[16][8];
-  for (int lane = 0; lane < 32; lane++) {
-    const u32* own = in + lane * 10;
-    for (int i = 0; i < 4; i++)
-      for (int e = 0; e < 2; e++) a[lane / 4 + (i & 1) * 8][(lane % 4) * 2 + e + (i >> 1) * 8] = value_of<T>(own[i] >> (16 * e) & 0xffffu);
-    for (int i = 0; i < 2; i++)
-      for (int e = 0; e < 2; e++) b[(lane % 4) * 2 + e + i * 8][lane / 4] = value_of<T>(own[4 + i] >> (16 * e) & 0xffffu);
-  }
-  for (int lane = 0; lane < 32; lane++)
-    for (int e = 0; e < 4; e++) {
-      const int row = lane / 4 + (e >> 1) * 8, column = (lane % 4) * 2 + (e & 1);
-      float sum = as_float(in[lane * 10 + 6 + e]);
-      for (int k = 0; k < 16; k++) sum += a[row][k] * b[k][column];
-      out[lane * 4 + e] = as_bits(sum);
-    }
-}
 template <typename T> DEVICE void multiply_accumulate(float* c, const u32* a, u32 b0, u32 b1) {
   const u32 own[10] = {a[0], a[1], a[2], a[3], b0, b1, as_bits(c[0]), as_bits(c[1]), as_bits(c[2]), as_bits(c[3])};
-  const u32* all = emulator::meet_warp(own, 10, multiply_warp<T>, 4);
+  const u32* all = emulator::meet_warp(own, 10, std::is_same<T, F16>::value ? emulator::multiply_f16 : emulator::multiply_bf16);
   for (int e = 0; e < 4; e++) c[e] = as_float(all[emulator::lane() * 4 + e]);
 }
-
-// ldmatrix .x4: lane 8m + i gives the address of row i of matrix m.
-template <bool TRANSPOSED> void load_matrices_of_warp(const u32* addresses, u32* out) {
-  for (int lane = 0; lane < 32; lane++)
-    for (int m = 0; m < 4; m++) {
-      u32 word = 0;
-      for (int e = 0; e < 2; e++) {
-        const int row = TRANSPOSED ? (lane % 4) * 2 + e : lane / 4, column = TRANSPOSED ? lane / 4 : (lane % 4) * 2 + e;
-        word |= (u32)load<u16>(emulator::shared(addresses[m * 8 + row], 16) + column * 2) << (16 * e);
-      }
-      out[lane * 4 + m] = word;
-    }
-}
 DEVICE void load_matrices(u32* m, u32 shared) {
-  memcpy(m, emulator::meet_warp(&shared, 1, load_matrices_of_warp<false>, 4) + emulator::lane() * 4, 16);
+  memcpy(m, emulator::meet_warp(&shared, 1, emulator::load_matrices) + emulator::lane() * 4, 16);
 }
 DEVICE void load_matrices_transposed(u32* m, u32 shared) {
-  memcpy(m, emulator::meet_warp(&shared, 1, load_matrices_of_warp<true>, 4) + emulator::lane() * 4, 16);
+  memcpy(m, emulator::meet_warp(&shared, 1, emulator::load_matrices_transposed) + emulator::lane() * 4, 16);
 }

@@ -41,6 +41,8 @@ namespace emulator {
 namespace {
 struct Copy { u32 to; const unsigned char* from; u32 bytes; };
 enum class Waits { no, for_block, for_some, for_warp, for_cluster };
+struct Member;
+struct Warp;
 
 struct Fiber {
   std::vector<unsigned char> stack = std::vector<unsigned char>(64 << 10);
@@ -52,6 +54,8 @@ struct Fiber {
   Position position{};
   int index = 0;       // in its block
   unsigned member = 0; // its block in the cluster
+  Member* own_block = nullptr;
+  Warp* own_warp = nullptr;
   unsigned phase = 0;  // of the cluster's barrier, when it arrived there
   int barrier = 0;     // the named one at which it waits
   bool done = false;
@@ -60,8 +64,10 @@ struct Fiber {
   std::vector<Copy> uncommitted;
   std::vector<std::vector<Copy>> groups;
 };
+// What the lanes brought to the last two meetings, `counts` words each, and what was made of it.
 struct Warp {
-  std::vector<u32> words[2], results[2];
+  u32 words[2][32 * MOST_WORDS], results[2][32 * 4];
+  int counts[2] = {0, 0};
   int arrived = 0, alive = 0;
 };
 
@@ -82,7 +88,12 @@ Position grid, block;
 size_t memory_size = 0;
 int alive_in_cluster = 0, at_cluster_barrier = 0;
 unsigned cluster_phase = 0;
-const std::function<void()>* kernel = nullptr;
+Body kernel = nullptr;
+const void* kernel_told = nullptr;
+// The order of this round, how far it has got, and whether anything ran in it.
+std::vector<int> order;
+size_t place = 0;
+bool moved = false;
 #if defined(__x86_64__)
 void* scheduler = nullptr;
 #else
@@ -102,24 +113,37 @@ std::mt19937& dice() {
   _Exit(70);
 }
 
-void leave() {
-#if defined(__x86_64__)
-  switch_stack(&running->pointer, scheduler);
-#else
-  swapcontext(&running->context, &scheduler);
-#endif
+// The next fiber that can run, or none when all have ended. Each round has a random order of its own.
+Fiber* next_fiber() {
+  for (;;) {
+    for (; place < order.size(); ++place) {
+      Fiber& fiber = fibers[order[place]];
+      if (fiber.done || fiber.waits != Waits::no) continue;
+      moved = true;
+      return &fiber;
+    }
+    if (!alive_in_cluster) return nullptr;
+    if (!moved) die("threads wait for each other for ever");
+    std::shuffle(order.begin(), order.end(), dice());
+    place = 0;
+    moved = false;
+  }
 }
-void enter(Fiber& fiber) {
-  running = &fiber;
+
+// Goes on with the next fiber, straight from this one or from run_cluster; after the last one, with run_cluster.
+void leave() {
+  Fiber *from = running, *next = next_fiber();
+  if (next == from) return;
+  running = next;
 #if defined(__x86_64__)
-  switch_stack(&scheduler, fiber.pointer);
+  switch_stack(from ? &from->pointer : &scheduler, next ? next->pointer : scheduler);
 #else
-  swapcontext(&scheduler, &fiber.context);
+  swapcontext(from ? &from->context : &scheduler, next ? &next->context : &scheduler);
 #endif
 }
 
-Member& own_block() { return members[running->member]; }
-Warp& own_warp() { return own_block().warps[running->index / 32]; }
+Member& own_block() { return *running->own_block; }
+Warp& own_warp() { return *running->own_warp; }
 
 void release_block(unsigned member) {
   for (Fiber& fiber : fibers)
@@ -134,7 +158,7 @@ void release_cluster() {
 }
 
 void start() {
-  (*kernel)();
+  kernel(kernel_told);
   running->done = true;
   Member& own = own_block();
   --own.alive;
@@ -150,6 +174,8 @@ void start() {
 void prepare(Fiber& fiber, int index, unsigned member) {
   fiber.index = index;
   fiber.member = member;
+  fiber.own_block = &members[member];
+  fiber.own_warp = &members[member].warps[index / 32];
   fiber.phase = 0;
   fiber.position = {index % block.x, index / block.x % block.y, index / (block.x * block.y)};
   fiber.done = false;
@@ -158,7 +184,8 @@ void prepare(Fiber& fiber, int index, unsigned member) {
   fiber.uncommitted.clear();
   fiber.groups.clear();
 #if defined(__x86_64__)
-  void** top = (void**)(((uintptr_t)fiber.stack.data() + fiber.stack.size()) & ~(uintptr_t)15);
+  // Stacks that all begin at one offset of a page would share the same few lines of the caches.
+  void** top = (void**)(((uintptr_t)fiber.stack.data() + fiber.stack.size() - (size_t)(index % 64) * 256) & ~(uintptr_t)15);
   *--top = nullptr; // the stack is aligned where a function starts
   *--top = (void*)&start;
   for (int i = 0; i < 6; i++) *--top = nullptr;
@@ -178,7 +205,7 @@ void land(const Copy& copy) {
 }
 
 // Runs the blocks from `first` on, as many as `members` has.
-void run_cluster(unsigned first, int threads, std::vector<int>& order) {
+void run_cluster(unsigned first, int threads) {
   alive_in_cluster = threads * (int)members.size();
   at_cluster_barrier = 0;
   cluster_phase = 0;
@@ -195,22 +222,15 @@ void run_cluster(unsigned first, int threads, std::vector<int>& order) {
       member.warps[i / 32].alive++;
     }
   }
-  while (alive_in_cluster) {
-    bool moved = false;
-    std::shuffle(order.begin(), order.end(), dice());
-    for (int i : order)
-      while (!fibers[i].done && fibers[i].waits == Waits::no) {
-        moved = true;
-        enter(fibers[i]);
-      }
-    if (!moved) die("threads wait for each other for ever");
-  }
-  running = nullptr;
+  place = order.size();
+  moved = true;
+  leave();
 }
 } // namespace
 
-void run_grid(Position grid_size, Position block_size, unsigned cluster, size_t shared_size, const std::function<void()>& body) {
-  kernel = &body;
+void run_grid(Position grid_size, Position block_size, unsigned cluster, size_t shared_size, Body body, const void* told) {
+  kernel = body;
+  kernel_told = told;
   grid = grid_size;
   block = block_size;
   const int threads = (int)(block.x * block.y * block.z);
@@ -221,13 +241,13 @@ void run_grid(Position grid_size, Position block_size, unsigned cluster, size_t 
     member.memory_start = (unsigned char*)(((uintptr_t)member.memory.data() + 127) & ~(uintptr_t)127);
   }
   fibers.resize((size_t)threads * cluster);
-  std::vector<int> order(fibers.size());
+  order.resize(fibers.size());
   for (size_t i = 0; i < order.size(); i++) order[i] = (int)i;
   if (grid.x % cluster) die("the grid is not whole clusters");
   std::vector<unsigned> clusters(grid.x / cluster);
   for (unsigned i = 0; i < clusters.size(); i++) clusters[i] = i * cluster;
   std::shuffle(clusters.begin(), clusters.end(), dice());
-  for (unsigned first : clusters) run_cluster(first, threads, order);
+  for (unsigned first : clusters) run_cluster(first, threads);
 }
 
 Position thread_position() { return running->position; }
@@ -266,12 +286,15 @@ void meet_cluster() {
   leave();
 }
 
-const u32* meet_warp(const u32* own, int count, Combine combine, int results) {
+const u32* meet_warp(const u32* own, int count, Combine combine) {
   Warp& warp = own_warp();
   const unsigned turn = running->meetings++ & 1;
-  std::vector<u32>& words = warp.words[turn];
-  if (warp.arrived == 0) words.assign(32 * count, 0);
-  if (words.size() != (size_t)(32 * count)) die("the lanes of a warp meet at different instructions");
+  u32* words = warp.words[turn];
+  if (warp.arrived == 0) {
+    warp.counts[turn] = count;
+    if (warp.alive < 32) memset(words, 0, sizeof warp.words[turn]);
+  }
+  if (warp.counts[turn] != count) die("the lanes of a warp meet at different instructions");
   memcpy(&words[(running->index & 31) * count], own, count * sizeof(u32));
   running->waits = Waits::for_warp;
   if (++warp.arrived < warp.alive) leave();
@@ -282,12 +305,9 @@ const u32* meet_warp(const u32* own, int count, Combine combine, int results) {
       Fiber& fiber = fibers[running->member * threads + i];
       if (fiber.waits == Waits::for_warp) fiber.waits = Waits::no;
     }
-    if (combine) {
-      warp.results[turn].resize(32 * results);
-      combine(words.data(), warp.results[turn].data());
-    }
+    if (combine) combine(words, warp.results[turn]);
   }
-  return combine ? warp.results[turn].data() : words.data();
+  return combine ? warp.results[turn] : words;
 }
 
 unsigned char* shared(u32 at, u32 size) {
@@ -322,19 +342,5 @@ void wait_for_copies(int pending) {
     for (const Copy& copy : groups.front()) land(copy);
     groups.erase(groups.begin());
   }
-}
-
-float f16_value(u16 bits) {
-  static const std::vector<float> table = [] {
-    std::vector<float> values(1 << 16);
-    for (u32 i = 0; i < values.size(); i++) {
-      const u16 half = (u16)i;
-      _Float16 value;
-      memcpy(&value, &half, sizeof value);
-      values[i] = (float)value;
-    }
-    return values;
-  }();
-  return table[bits];
 }
 } // namespace emulator

@@ -1,7 +1,6 @@
 // Runs a grid of CUDA threads on one thread of the host: every CUDA thread is a fiber.
 #pragma once
 #include <cstddef>
-#include <functional>
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -11,9 +10,10 @@ typedef unsigned long long u64;
 namespace emulator {
 struct Position { unsigned x, y, z; };
 
-// Runs `body` once for every thread of the grid, clusters of `cluster` blocks one after another. `shared` bytes of dynamic shared
-// memory for each block.
-void run_grid(Position grid, Position block, unsigned cluster, size_t shared, const std::function<void()>& body);
+// Runs `body` with `told` once for every thread of the grid, clusters of `cluster` blocks one after another. `shared` bytes of
+// dynamic shared memory for each block.
+typedef void (*Body)(const void* told);
+void run_grid(Position grid, Position block, unsigned cluster, size_t shared, Body body, const void* told);
 
 // ---- for the thread that runs
 Position thread_position();
@@ -29,11 +29,13 @@ void meet_some(int name, int threads);
 // The barrier of all living threads of the cluster, in two halves.
 void arrive_in_cluster();
 void meet_cluster();
-// What the last lane to arrive makes of the words of all.
+// The most words that a lane brings to a meeting of its warp.
+constexpr int MOST_WORDS = 10;
+// What the last lane to arrive makes of the words of all: four words a lane.
 typedef void (*Combine)(const u32* all, u32* result);
-// Every lane of the warp brings `count` words. Returns those of all lanes, lane by lane, or what `combine` made of them
-// (`results` words a lane). Valid until the warp has met twice more.
-const u32* meet_warp(const u32* own, int count, Combine combine = nullptr, int results = 0);
+// Every lane of the warp brings `count` words. Returns those of all lanes, lane by lane, or what `combine` made of them. Valid
+// until the warp has met twice more.
+const u32* meet_warp(const u32* own, int count, Combine combine = nullptr);
 
 // ---- shared memory and asynchronous copies into it
 unsigned char* shared_memory();
@@ -45,7 +47,4 @@ unsigned char* shared_of(u32 rank, u32 at, u32 size);
 void copy_async(u32 to, const void* from, u32 bytes);
 void commit_copies();
 void wait_for_copies(int pending);
-
-// The value of a 16-bit float, from a table.
-float f16_value(u16 bits);
 } // namespace emulator

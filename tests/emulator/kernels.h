@@ -1,28 +1,33 @@
 // From a kernel's name to a call of it with the arguments that a launch brings.
 #pragma once
-#include <functional>
-#include <map>
-#include <string>
 #include <tuple>
 #include <utility>
 
+// A launch of a kernel: calling it runs one thread.
+struct Call {
+  virtual ~Call() = default;
+  virtual void run() const = 0;
+};
 // Takes the launch's array of pointers to arguments, copies them, and returns the call.
-typedef std::function<std::function<void()>(void** arguments)> Kernel;
+typedef Call* (*Kernel)(void** arguments);
 
-inline std::map<std::string, Kernel>& kernels() {
-  static std::map<std::string, Kernel> all;
-  return all;
-}
+// Makes `kernel` known to the driver.
+bool add_kernel(const char* name, Kernel kernel);
 
-template <class... Arguments, size_t... I> Kernel kernel_of(void (*function)(Arguments...), std::index_sequence<I...>) {
-  return [function](void** arguments) -> std::function<void()> {
-    (void)arguments;
-    std::tuple<std::decay_t<Arguments>...> copies(*(std::decay_t<Arguments>*)arguments[I]...);
-    return [function, copies] { std::apply(function, copies); };
-  };
+template <class... Arguments> struct CallOf final : Call {
+  void (*function)(Arguments...);
+  std::tuple<Arguments...> copies;
+  CallOf(void (*function)(Arguments...), std::tuple<Arguments...> copies) : function(function), copies(copies) {}
+  void run() const override { std::apply(function, copies); }
+};
+template <class... Arguments, size_t... I>
+Call* call_of(void (*function)(Arguments...), void** arguments, std::index_sequence<I...>) {
+  (void)arguments;
+  return new CallOf<Arguments...>(function, {*(Arguments*)arguments[I]...});
 }
-template <class... Arguments> bool add_kernel(const char* name, void (*function)(Arguments...)) {
-  kernels()[name] = kernel_of(function, std::index_sequence_for<Arguments...>{});
-  return true;
+template <class... Arguments> Call* call_of(void (*function)(Arguments...), void** arguments) {
+  return call_of(function, arguments, std::index_sequence_for<Arguments...>{});
 }
-#define ADD_KERNEL(name) static const bool added_##name = add_kernel(#name, name)
+#define ADD_KERNEL_AS(name, function) \
+  static const bool added_##name = add_kernel(#name, [](void** arguments) { return call_of(function, arguments); })
+#define ADD_KERNEL(name) ADD_KERNEL_AS(name, name)

@@ -5,8 +5,8 @@
 #undef write
 #include "kernels.h"
 
-static const bool added_read = add_kernel("read", emulated_read);
-static const bool added_write = add_kernel("write", emulated_write);
+ADD_KERNEL_AS(read, emulated_read);
+ADD_KERNEL_AS(write, emulated_write);
 ADD_KERNEL(copy);
 ADD_KERNEL(chase);
 ADD_KERNEL(empty);
