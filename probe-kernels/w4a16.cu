@@ -68,6 +68,7 @@ W4A16(w4a16_bf16_m64, BF16, 8, 1, 3, 1, 1)
 W4A16_SPLIT(w4a16_bf16_m8_split8, BF16, 1, 2, 8, 1, 2, 1, 3)
 W4A16_SPLIT(w4a16_bf16_m8_split16, BF16, 1, 2, 8, 2, 3, 1, 4)
 W4A16_SPLIT(w4a16_bf16_m16_split8, BF16, 2, 4, 4, 2, 2, 2, 2)
+W4A16_SPLIT(w4a16_bf16_m16_split2, BF16, 2, 8, 2, 1, 2, 2, 2)
 #else
 W4A16(w4a16_f16_m8, F16, 1, 2, 3, 4, 3)
 W4A16(w4a16_f16_m16, F16, 2, 2, 3, 4, 3)

@@ -61,10 +61,13 @@ fn variants(gpu: &Gpu, kernels: &Kernels<'_>, stored: Stored, format: Format) ->
 /// The kernel for `rows` rows of `matrix`.
 pub(super) fn choose(gpu: &Gpu, kernels: &Kernels<'_>, format: Format, rows: usize, matrix: Matrix) -> Result<Loaded, Error> {
     let all: Vec<Variant> = variants(gpu, kernels, matrix.stored, format)?.collect();
-    // Tiles, or halves of them, that keep three of four multiprocessors busy once, and none of them twice.
+    // Tiles, or halves of them, that keep three of four multiprocessors busy once, and none of them twice; or tiles of a whole unit
+    // for which multiprocessors queue.
     let multiprocessors = gpu.facts.multiprocessors;
     let fills = |variant: &&Variant| {
-        variant.blocks_for(matrix.n).is_some_and(|blocks| blocks <= multiprocessors && 4 * blocks >= 3 * multiprocessors)
+        let once = |blocks| blocks <= multiprocessors && 4 * blocks >= 3 * multiprocessors;
+        let queue = |blocks| variant.takes_units() && 2 * blocks >= 3 * multiprocessors;
+        variant.blocks_for(matrix.n).is_some_and(|blocks| once(blocks) || queue(blocks))
     };
     let fewest_rows = all.iter().filter(|variant| rows <= variant.rows).map(|variant| variant.rows).min().unwrap_or(0);
     let mut of_rows = all.iter().filter(|variant| variant.rows == fewest_rows);

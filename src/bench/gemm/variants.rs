@@ -64,6 +64,11 @@ impl Variant {
         matches!(self.work, Work::Split { .. })
     }
 
+    /// Whether a block that splits k takes all outputs of a unit.
+    pub(super) const fn takes_units(&self) -> bool {
+        matches!(self.work, Work::Split { strips, blocks: 1, .. } if strips * STRIP_N == BLOCK_N)
+    }
+
     /// Threads of a block.
     pub(super) const fn threads(&self) -> u32 {
         match self.work {
@@ -122,6 +127,8 @@ pub(super) const AMPERE: &[Variant] = &[
     split("w4a16_bf16_m8_split8", [8, 2, 8, 1, 2, 1, 3]),
     split("w4a16_bf16_m8_split16", [8, 2, 8, 2, 3, 1, 4]),
     split("w4a16_bf16_m16_split8", [16, 4, 4, 2, 2, 2, 2]),
+    // Also for long matrices: sixteen warps unpack for sixteen rows what eight do not.
+    split("w4a16_bf16_m16_split2", [16, 8, 2, 1, 2, 2, 2]),
     stream("w4a16_f16_m8", Format::F16, [8, 2, 3, 4, 3]),
     stream("w4a16_f16_m16", Format::F16, [16, 2, 3, 4, 3]),
     stream("w4a16_f16_m32", Format::F16, [32, 2, 3, 2, 2]),
