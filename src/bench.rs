@@ -119,7 +119,8 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
         measuring_seconds: families.iter().map(|family| family.turn).sum(),
         timed_seconds: families.iter().map(|family| family.timed).sum(),
     };
-    GpuMeasured { device: device.clone(), families, took: Some(took) }
+    let took = (!families.is_empty()).then_some(took);
+    GpuMeasured { device: device.clone(), families, took }
 }
 
 /// Takes down what one family's process says. `meanwhile` is called once it is set up.

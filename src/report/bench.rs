@@ -160,8 +160,10 @@ pub(super) fn peer(link: &PeerJudged) -> Vec<[String; 5]> {
 
 /// How long all of it took, and how much of that was measuring.
 fn took(gpus: &[GpuJudged]) -> String {
-    let all: Option<Vec<Took>> = gpus.iter().map(|gpu| gpu.measured.took).collect();
-    let Some(all) = all.filter(|all| !all.is_empty()) else { return String::new() };
+    let all: Vec<Took> = gpus.iter().filter_map(|gpu| gpu.measured.took).collect();
+    if all.is_empty() {
+        return String::new();
+    }
     let sum = |of: fn(&Took) -> f64| all.iter().map(of).sum::<f64>();
     let (seconds, measuring, timed) = (sum(|took| took.seconds), sum(|took| took.measuring_seconds), sum(|took| took.timed_seconds));
     format!(" in {seconds:.1} s, {measuring:.1} s of it measuring, {timed:.1} s of that timed launches")
