@@ -97,7 +97,7 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
     let mut processes: VecDeque<_> = waiting.next().map(start).into_iter().collect();
     let mut families = Vec::new();
     let mut gone = None;
-    while let Some((family, process)) = processes.pop_front() {
+    while let Some((family, mut process)) = processes.pop_front() {
         // Of a device that is gone, each further family would only wait for its deadline.
         if let Some(stop) = &gone {
             families.push(Measured { stopped: vec![(String::new(), Stop::clone(stop))], ..Measured::nothing(family) });
@@ -105,12 +105,13 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
         }
         progress(&format!("measuring {} of GPU {}", family.name(), device.index));
         let mut measured = Measured::nothing(family);
+        let ready = process.as_mut().is_ok_and(|process| set_up(process, request, &mut measured));
+        processes.extend(waiting.by_ref().map(start));
         match process {
-            Ok(mut process) => listen(&mut process, request, &mut measured, || processes.extend(waiting.by_ref().map(start))),
+            Ok(mut process) if ready => take_turn(&mut process, request, &mut measured),
+            Ok(_) => {}
             Err(error) => measured.stopped.push((String::new(), Stop::Lost(format!("the process could not be started: {error}")))),
         }
-        // Also where the first had no turn.
-        processes.extend(waiting.by_ref().map(start));
         gone = measured.stopped.iter().map(|(_, stop)| stop).find(|stop| matches!(stop, Stop::DeviceLost(_))).cloned();
         families.push(measured);
     }
@@ -123,32 +124,39 @@ pub fn measure(device: &Device, request: &Request, progress: impl Fn(&str)) -> G
     GpuMeasured { device: device.clone(), families, took }
 }
 
-/// Takes down what one family's process says. `meanwhile` is called once it is set up.
-fn listen(process: &mut Process, request: &Request, measured: &mut Measured, meanwhile: impl FnOnce()) {
+/// Takes down what one family's process says until it waits for its turn. False where it never does.
+fn set_up(process: &mut Process, request: &Request, measured: &mut Measured) -> bool {
     let mut ready = false;
-    let mut end = process.listen(request.set_up, |report| {
+    let end = process.listen(request.set_up, |report| {
         ready = matches!(report, Report::Ready);
         if !ready {
             take(measured, report);
         }
         ready
     });
-    if ready {
-        meanwhile();
-        let turn = Instant::now();
-        process.go_on();
-        // Each thing that is said starts the deadline again: a family may take long, but it may not be silent for long.
-        end = loop {
-            let heard = process.listen(request.step, |report| {
-                take(measured, report);
-                true
-            });
-            if heard.is_some() {
-                break heard;
-            }
-        };
-        measured.turn = turn.elapsed().as_secs_f64();
-    }
+    note_loss(measured, end);
+    ready
+}
+
+/// Lets it measure, and takes down the rest.
+fn take_turn(process: &mut Process, request: &Request, measured: &mut Measured) {
+    let turn = Instant::now();
+    process.go_on();
+    // Each thing that is said starts the deadline again: a family may take long, but it may not be silent for long.
+    let end = loop {
+        let heard = process.listen(request.step, |report| {
+            take(measured, report);
+            true
+        });
+        if heard.is_some() {
+            break heard;
+        }
+    };
+    measured.turn = turn.elapsed().as_secs_f64();
+    note_loss(measured, end);
+}
+
+fn note_loss(measured: &mut Measured, end: Option<End>) {
     if let Some(End::Lost(reason)) = end {
         measured.stopped.push((String::new(), Stop::Lost(reason)));
     }

@@ -6,8 +6,8 @@ use crate::plan::evaluate::Setting;
 use crate::plan::outcome::{Alternative, Decision, Verdict};
 use crate::plan::parallel::{served, splits};
 use crate::plan::pieces::PieceCache;
-use crate::plan::search::{Found, PIPELINE, Settings, TENSOR, Variant, Wish, search};
-use crate::plan::ways::{Comparison, Way};
+use crate::plan::search::{Found, Settings, Variant, Wish, search};
+use crate::plan::ways::{Comparison, PIPELINE, TENSOR, Way};
 
 /// A launch on one device or several.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use crate::engine::arguments::Arguments;
 use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::interconnect::Reductions;
 use crate::plan::speed;
-use crate::plan::ways::{Comparison, Served, Way};
+use crate::plan::ways::{Comparison, PIPELINE, Served, TENSOR, Way};
 
 /// Tokens of the prompt of a request that ways are compared for.
 pub const PROMPT: u64 = 768;
@@ -45,8 +45,8 @@ pub fn compare(args: &Arguments, evaluation: &Evaluation, setting: &Setting<'_>)
     let own = chosen.way;
     let others = splits(evaluation.launch.parallel.devices()).into_iter().filter(|way| *way != own).filter_map(|way| {
         let mut args = args.clone();
-        args.set("tensor-parallel-size", way.tensor);
-        args.set("pipeline-parallel-size", way.pipeline);
+        args.set(TENSOR, way.tensor);
+        args.set(PIPELINE, way.pipeline);
         let other = evaluate(&args, setting);
         if other.verdict.is_good() { served(setting, &other, requests) } else { None }
     });

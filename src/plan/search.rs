@@ -9,7 +9,7 @@ use crate::plan::evaluate::{Evaluation, Setting, evaluate};
 use crate::plan::outcome::{Decision, Reason, Rejected, Verdict};
 use crate::plan::parallel::served;
 use crate::plan::pieces::PieceCache;
-use crate::plan::ways::{Comparison, Way};
+use crate::plan::ways::{Comparison, PIPELINE, TENSOR, Way};
 use crate::units::Bytes;
 
 /// What the user fixed; `None` leaves it to the search.
@@ -53,10 +53,6 @@ pub struct Found {
     pub ways: Option<Comparison>,
 }
 
-/// The flag of the tensor parallel size.
-pub const TENSOR: &str = "tensor-parallel-size";
-/// The flag of the pipeline parallel size.
-pub const PIPELINE: &str = "pipeline-parallel-size";
 /// Contexts that people ask for; the search offers the largest that fits.
 const CONTEXTS: [u64; 10] = [131_072, 65_536, 32_768, 16_384, 8192, 4096, 2048, 1024, 512, 256];
 /// The context below which a model is of no use in a conversation: the search gives up better weights first.

@@ -8,6 +8,11 @@ use crate::units::Milliseconds;
 /// How many times as fast another way must be to be chosen: steps are predicted within 15 %.
 const CLEARLY: f64 = 1.15;
 
+/// The flag of the tensor parallel size.
+pub const TENSOR: &str = "tensor-parallel-size";
+/// The flag of the pipeline parallel size.
+pub const PIPELINE: &str = "pipeline-parallel-size";
+
 /// How devices share a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {

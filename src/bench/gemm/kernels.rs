@@ -70,11 +70,11 @@ pub(super) fn choose(gpu: &Gpu, kernels: &Kernels<'_>, format: Format, rows: usi
         variant.blocks_for(matrix.n).is_some_and(|blocks| once(blocks) || queue(blocks))
     };
     let fewest_rows = all.iter().filter(|variant| rows <= variant.rows).map(|variant| variant.rows).min().unwrap_or(0);
-    let mut of_rows = all.iter().filter(|variant| variant.rows == fewest_rows);
-    if let Some(variant) = of_rows.clone().find(fills) {
+    let of_rows = || all.iter().filter(|variant| variant.rows == fewest_rows);
+    if let Some(variant) = of_rows().find(fills) {
         return load(gpu, kernels, *variant);
     }
-    let mut streams = of_rows.by_ref().filter(|variant| !variant.splits());
+    let mut streams = of_rows().filter(|variant| !variant.splits());
     let wide = streams.next().ok_or_else(|| Error::Refused(format!("no kernel takes {rows} rows")))?;
     let blocks = (multiprocessors * resident(wide)) as usize;
     let narrow = streams.next().filter(|_| matrix.units() < blocks * GROUPS_FOR_WIDE);
