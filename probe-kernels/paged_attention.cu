@@ -4,7 +4,8 @@
 // What it does not: prefill, sliding windows, soft caps, more than 16 query heads for a KV head.
 //
 // * Work is a list of tiles of 16 tokens: sequence by sequence, KV head by KV head. Blocks take equal contiguous ranges of it,
-//   so ragged batches and single long sequences load all SMs alike. A block's four warps take its tiles in turn.
+//   so ragged batches and single long sequences load all SMs alike. A block's warps take its tiles in turn.
+// * Where shared memory is large a multiprocessor gets one block of eight warps: half as many parts to combine as with two of four.
 // * Every warp streams its tiles through a ring of its own with cp.async, across the borders of sequences; no barrier stands
 //   between tiles. 16-byte chunks are swizzled, so that ldmatrix reads without bank conflicts.
 // * Tokens stand on the 16-row side of the tensor core and query heads on the 8-column side: S^T = K Q^T, O^T = V^T P^T. A
@@ -19,9 +20,7 @@
 // KV element (page p, slot s, KV head h, d): p * page_stride + s * token_stride + h * head_stride + d, in elements.
 #include "tile_list.cuh"
 
-constexpr int WARPS = ARCH >= 800 ? 4 : 2; // of a block; Turing has 64 KiB of shared memory
 constexpr float LOWEST = -3.0e38f;
-constexpr u32 BATCH = 32; // parts of a shared (sequence, head) whose weights stand in shared memory at a time
 
 // What K and V are stored in, and the format in which the tensor core multiplies them.
 struct KvF16 { typedef F16 Math; static constexpr int SIZE = 2; };
@@ -78,8 +77,9 @@ DEVICE u32 transpose(u32 x, int r, int t) {
   return (r & 1) ? high_halves(a, b) : low_halves(a, b);
 }
 
-// Q and OUT are [sequence][query head][D] in the 16-bit format In. HEADS: 8 or 16 columns for the heads of a group.
-template <typename Kv, typename In, int D, int HEADS, int STAGES>
+// Q and OUT are [sequence][query head][D] in the 16-bit format In. HEADS: 8 or 16 columns for the heads of a group. STAGES: tiles in
+// the ring of a warp.
+template <typename Kv, typename In, int D, int HEADS, int WARPS, int STAGES>
 DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, const int* table, const int* lengths, u16* out, float* partial_o,
                             float* partial_ml, int* arrived, const Shape& s) {
   typedef typename Kv::Math Math;
@@ -88,7 +88,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
   constexpr int COLUMNS = HEADS / 8, STEPS = D / 16;
   static_assert(HEADS * D * 4 <= STAGE, "the accumulators of a warp fit into a stage");
   DYNAMIC_SHARED(memory); // the ring of every warp
-  SHARED float shared_max[WARPS][HEADS], shared_sum[WARPS][HEADS], weights[BATCH][HEADS];
+  SHARED float shared_max[WARPS][HEADS], shared_sum[WARPS][HEADS];
   SHARED int shared_last;
   SHARED u32 shared_stage[WARPS];
   const int thread = thread_index(), lane = thread & 31, warp = thread >> 5, r = lane >> 2, t = lane & 3;
@@ -294,7 +294,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
       }
     }
 
-    // ---- the four warps into one: the common maximum first, then the warps add up in turn
+    // ---- the warps into one: the common maximum first, then the warps add up in turn
 #pragma unroll
     for (int f = 0; f < COLUMNS; f++)
 #pragma unroll
@@ -314,7 +314,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
 #pragma unroll
       for (int f = 0; f < COLUMNS; f++) mine_merged[(m * COLUMNS + f) * 32] = make_float4(o[m][f][0], o[m][f][1], o[m][f][2], o[m][f][3]);
     __syncthreads();
-    // Every warp adds up a quarter of the fragments.
+    // Every warp adds up its share of the fragments.
     float top_of_all[COLUMNS][2], sum_of_all[COLUMNS][2], factor[WARPS][COLUMNS][2];
 #pragma unroll
     for (int f = 0; f < COLUMNS; f++)
@@ -384,9 +384,9 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
           to[0] = top_of_all[f][e];
           to[1] = sum_of_all[f][e];
         }
-    __threadfence();
     __syncthreads();
     if (thread == 0) {
+      __threadfence(); // covers what the others stored before the barrier
       const int tiles = (int)(stop - at), all = (int)(here.end - here.begin);
       shared_last = atomicAdd(arrived + pair, tiles) + tiles == all;
       if (shared_last) arrived[pair] = 0;
@@ -397,47 +397,55 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
       const u32 first = ranges.part_of(here.begin), parts = ranges.part_of(here.end - 1) - first + 1;
       const u32 first_slot = ranges.start(first) < here.begin ? 1 : 0; // only this range can have begun before this pair
       auto slot = [&](u32 part) { return (u64)(first + part) * 2 + (part == 0 ? first_slot : 0); };
-      // The common maximum and sum of every head, by THREADS_A_HEAD threads each.
-      constexpr int THREADS_A_HEAD = WARPS * 32 / HEADS;
-      const int my_head = thread / THREADS_A_HEAD, my_part = thread % THREADS_A_HEAD;
-      float m = LOWEST, l = 0.f;
-      if (my_head < group)
-        for (u32 p = my_part; p < parts; p += THREADS_A_HEAD) {
-          const float2 v = load_from_l2_8(partial_ml + (slot(p) * HEADS + my_head) * 2);
-          const float next = fmaxf(m, v.x);
-          l = l * exp2_approximate(m - next) + v.y * exp2_approximate(v.x - next);
-          m = next;
-        }
+      // Every thread combines its own fragments. Loads of several parts go out together: what combining takes is their latency.
+      constexpr u32 AT_ONCE = MINE * COLUMNS == 1 ? 8 : MINE * COLUMNS == 2 ? 4 : 2;
+      float top_so_far[COLUMNS][2], sum_so_far[COLUMNS][2];
 #pragma unroll
-      for (int d = THREADS_A_HEAD / 2; d; d >>= 1) {
-        const float om = __shfl_xor_sync(0xffffffffu, m, d), ol = __shfl_xor_sync(0xffffffffu, l, d), next = fmaxf(m, om);
-        l = l * exp2_approximate(m - next) + ol * exp2_approximate(om - next);
-        m = next;
-      }
+      for (int f = 0; f < COLUMNS; f++)
+#pragma unroll
+        for (int e = 0; e < 2; e++) { top_so_far[f][e] = LOWEST; sum_so_far[f][e] = 0.f; }
 #pragma unroll
       for (int c = 0; c < MINE; c++)
 #pragma unroll
         for (int e = 0; e < 4; e++) merged[c][e] = 0.f;
-      for (u32 base = 0; base < parts; base += BATCH) {
-        const u32 count = parts - base < BATCH ? parts - base : BATCH;
-        __syncthreads();
-        for (u32 p = my_part; p < count; p += THREADS_A_HEAD)
-          weights[p][my_head] = my_head < group ? exp2_approximate(load_from_l2(partial_ml + (slot(base + p) * HEADS + my_head) * 2) - m) / l : 0.f;
-        __syncthreads();
-#pragma unroll 4
-        for (u32 p = 0; p < count; ++p) {
-          const float* part = partial_o + slot(base + p) * (HEADS * D) + (warp * MINE * 32 + lane) * 4;
+      for (u32 base = 0; base < parts; base += AT_ONCE) {
+        float4 ml[AT_ONCE][COLUMNS], o_part[AT_ONCE][MINE]; // ml: maximum and sum of a head, then of the next
 #pragma unroll
-          for (int c = 0; c < MINE; c++) {
-            const float4 v = load_from_l2_16(part + c * 128);
-            const float w0 = weights[p][(c % COLUMNS) * 8 + 2 * t], w1 = weights[p][(c % COLUMNS) * 8 + 2 * t + 1];
-            merged[c][0] += v.x * w0;
-            merged[c][1] += v.y * w1;
-            merged[c][2] += v.z * w0;
-            merged[c][3] += v.w * w1;
-          }
+        for (u32 p = 0; p < AT_ONCE; p++) {
+          const u64 from = slot(base + p < parts ? base + p : parts - 1);
+#pragma unroll
+          for (int f = 0; f < COLUMNS; f++) ml[p][f] = load_from_l2_16(partial_ml + (from * HEADS + f * 8 + 2 * t) * 2);
+#pragma unroll
+          for (int c = 0; c < MINE; c++) o_part[p][c] = load_from_l2_16(partial_o + from * (HEADS * D) + ((warp * MINE + c) * 32 + lane) * 4);
         }
+#pragma unroll
+        for (int f = 0; f < COLUMNS; f++)
+#pragma unroll
+          for (int e = 0; e < 2; e++) {
+            float next = top_so_far[f][e];
+#pragma unroll
+            for (u32 p = 0; p < AT_ONCE; p++) next = fmaxf(next, e ? ml[p][f].z : ml[p][f].x);
+            const float earlier = exp2_approximate(top_so_far[f][e] - next);
+            top_so_far[f][e] = next;
+            sum_so_far[f][e] *= earlier;
+#pragma unroll
+            for (int c = f; c < MINE; c += COLUMNS) { merged[c][e] *= earlier; merged[c][e + 2] *= earlier; }
+#pragma unroll
+            for (u32 p = 0; p < AT_ONCE; p++) {
+              const float w = base + p < parts ? exp2_approximate((e ? ml[p][f].z : ml[p][f].x) - next) : 0.f;
+              sum_so_far[f][e] += w * (e ? ml[p][f].w : ml[p][f].y);
+#pragma unroll
+              for (int c = f; c < MINE; c += COLUMNS) {
+                merged[c][e] += w * (e ? o_part[p][c].y : o_part[p][c].x);
+                merged[c][e + 2] += w * (e ? o_part[p][c].w : o_part[p][c].z);
+              }
+            }
+          }
       }
+#pragma unroll
+      for (int c = 0; c < MINE; c++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) merged[c][e] /= sum_so_far[c % COLUMNS][e & 1];
 #pragma unroll
       for (int c = 0; c < MINE; c++) store(c, merged[c]);
     }
@@ -446,24 +454,27 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
   copy_async_wait<0>();
 }
 
-#define PAGED(name, Kv, In, D, heads, stages, blocks_per_sm) \
-  KERNEL(WARPS * 32, blocks_per_sm) name(const u16* q, const u8* k_cache, const u8* v_cache, const int* table, const int* lengths, u16* out, float* partial_o, \
-                                  float* partial_ml, int* arrived, Shape shape) { \
-    paged_attention<Kv, In, D, heads, stages>(q, k_cache, v_cache, table, lengths, out, partial_o, partial_ml, arrived, shape); \
+#define PAGED(name, Kv, In, D, heads, warps, stages, blocks_per_sm) \
+  KERNEL(warps * 32, blocks_per_sm) name(const u16* q, const u8* k_cache, const u8* v_cache, const int* table, const int* lengths, u16* out, \
+                                         float* partial_o, float* partial_ml, int* arrived, Shape shape) { \
+    paged_attention<Kv, In, D, heads, warps, stages>(q, k_cache, v_cache, table, lengths, out, partial_o, partial_ml, arrived, shape); \
   }
 // PTX of compute capability 9.0 exists for overlapped launches and holds the kernels that are measured so; the rest is in that of 8.0.
 #if ARCH >= 800
-PAGED(paged_bf16_d128_g8, KvBF16, BF16, 128, 8, 3, 2)
+PAGED(paged_bf16_d128_g8, KvBF16, BF16, 128, 8, 4, 3, 2)
 #if ARCH >= 900
-PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 3, 3)
+PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 3, 3)
+// For cards with more than 200 KiB of shared memory.
+PAGED(paged_bf16_d128_g8_w8, KvBF16, BF16, 128, 8, 8, 3, 1)
+PAGED(paged_e4m3_d128_g8_w8, KvE4M3, BF16, 128, 8, 8, 7, 1)
 #else
-PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 3)
-PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 3, 2)
-PAGED(paged_bf16_d128_g16, KvBF16, BF16, 128, 16, 3, 2)
-PAGED(paged_bf16_d64_g8, KvBF16, BF16, 64, 8, 4, 2)
-PAGED(paged_bf16_d256_g8, KvBF16, BF16, 256, 8, 2, 1)
+PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 4, 3)
+PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 4, 3, 2)
+PAGED(paged_bf16_d128_g16, KvBF16, BF16, 128, 16, 4, 3, 2)
+PAGED(paged_bf16_d64_g8, KvBF16, BF16, 64, 8, 4, 4, 2)
+PAGED(paged_bf16_d256_g8, KvBF16, BF16, 256, 8, 4, 2, 1)
 #endif
-#else
-PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 2, 2)
-PAGED(paged_e4m3_d128_g8, KvE4M3, F16, 128, 8, 4, 2)
+#else // 64 KiB of shared memory
+PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 2, 2, 2)
+PAGED(paged_e4m3_d128_g8, KvE4M3, F16, 128, 8, 2, 4, 2)
 #endif

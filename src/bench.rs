@@ -20,6 +20,7 @@ mod nccl;
 mod nvml;
 mod parent;
 mod peer;
+mod split;
 mod workbench;
 
 pub use nccl::measure as all_reduce;

@@ -232,6 +232,20 @@ fn the_kernels_of_hopper_are_right() {
     }
 }
 
+/// The form for compute capability 9.0 and newer on a card with less shared memory, as those of 12.0 are.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn the_kernels_of_hopper_for_less_shared_memory_are_right() {
+    let (code, report) = report(
+        Card::Hopper.driver(),
+        &["--quick", "--only", "attention"],
+        &[("EMULATED_SHARED_KIB", "99"), ("EMULATED_SMS", "5"), ("EMULATED_FREE_MIB", "12")],
+    );
+    assert_eq!((code, ids(&report)), (0, vec![]), "{report:#}");
+    let kernels: Vec<&str> = results(&report).into_iter().map(|result| result["kernel"].as_str().unwrap()).collect();
+    assert!(["attention-bf16", "attention-e4m3"].iter().all(|kernel| kernels.contains(kernel)), "{kernels:?}");
+}
+
 /// The form for compute capability 7.5: no asynchronous copies, no bfloat16, 64 KiB of shared memory.
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]

@@ -30,7 +30,7 @@ const QUICK: [[usize; 4]; 2] = [[1, 32_768, 64, 8], [16, 4096, 64, 8]];
 pub(super) fn measure(bench: &Workbench<'_>, kernels: &Kernels<'_>) -> Result<(), Error> {
     let size = POOL.min(bench.gpu.free_memory()? / 4) / 4096 * 4096;
     let pools = Pools { keys: bench.gpu.allocate(size)?, values: bench.gpu.allocate(size)? };
-    for variant in kernels::variants(kernels) {
+    for variant in kernels::variants(bench.gpu, kernels)? {
         if bench.quick && variant.timed == Timed::One {
             continue;
         }
@@ -92,6 +92,7 @@ fn time<'a>(
     let (layout, order) = if variant.kv == Format::E4m3 { (Layout::Hnd, ", head by head") } else { (Layout::Nhd, "") };
     let wanted = Shape { head_size: variant.head_size, layout, ..Shape::even(sequences, length, query_heads, kv_heads) };
     let (shape, sets) = fitting(bench, pools, variant, &wanted)?;
+    let loaded = &loaded.planned(variant, &shape);
     let step = Step::new(bench, pools, variant, shape, loaded.blocks, sets)?;
     let shape = &step.shape;
     let named = Named {

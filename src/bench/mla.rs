@@ -2,7 +2,6 @@
 
 mod kernels;
 mod shape;
-mod split;
 mod step;
 
 use super::data::Format;

@@ -111,7 +111,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int) {
     case 38: *value = 256 << 10; break;
     case 75: *value = (int)(capability / 10); break;
     case 76: *value = (int)(capability % 10); break;
-    case 97: *value = EMULATED_ARCH >= 900 ? 227 << 10 : EMULATED_ARCH >= 800 ? 163 << 10 : 64 << 10; break;
+    case 97: *value = (int)setting("EMULATED_SHARED_KIB", EMULATED_ARCH >= 900 ? 227 : EMULATED_ARCH >= 800 ? 163 : 64) << 10; break;
     default: *value = 0;
   }
   return 0;

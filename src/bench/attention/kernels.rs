@@ -1,9 +1,10 @@
 //! The kernels of `paged_attention.cu`: how each is built, and what a launch of it needs.
 
-use super::shape::TILE;
+use super::shape::{Shape, TILE};
 use crate::bench::data::Format;
 use crate::bench::driver::{Error, Gpu, Kernel};
 use crate::bench::modules::Kernels;
+use crate::bench::split;
 
 /// A kernel. The constants are the template arguments in `paged_attention.cu`.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,17 @@ const AMPERE: [Variant; 6] = [
 /// What the form for compute capability 9.0 has of its own: fp8 that the hardware converts needs fewer tiles on their way.
 const E4M3_HOPPER: Variant = Variant { name: "paged_e4m3_d128_g8", kv: Format::E4m3, stages: 3, blocks_per_sm: 3, ..BASE };
 const HOPPER: [Variant; 6] = [AMPERE[0], E4M3_HOPPER, AMPERE[2], AMPERE[3], AMPERE[4], AMPERE[5]];
+/// The same where a block can have all of 227 KiB of shared memory: half as many blocks, and half as many parts to combine.
+const WIDE: [Variant; 6] = [
+    Variant { name: "paged_bf16_d128_g8_w8", warps: 8, blocks_per_sm: 1, ..AMPERE[0] },
+    Variant { name: "paged_e4m3_d128_g8_w8", warps: 8, stages: 7, blocks_per_sm: 1, ..E4M3_HOPPER },
+    AMPERE[2],
+    AMPERE[3],
+    AMPERE[4],
+    AMPERE[5],
+];
+/// Bytes of shared memory that a kernel has besides the rings of its warps, at most.
+const OWN_SHARED: usize = 1024;
 const TURING: [Variant; 2] = [
     Variant { name: "paged_f16_d128_g8", kv: Format::F16, format: Format::F16, warps: 2, stages: 2, ..BASE },
     Variant { name: "paged_e4m3_d128_g8", kv: Format::E4m3, format: Format::F16, warps: 2, stages: 4, ..BASE },
@@ -60,13 +72,15 @@ const BASE: Variant = Variant {
     timed: Timed::All,
 };
 
-/// The variants of the loaded form.
-pub(super) fn variants(kernels: &Kernels<'_>) -> &'static [Variant] {
-    match (kernels.is_turing(), kernels.is_hopper()) {
+/// The variants of the loaded form that suit the device.
+pub(super) fn variants(gpu: &Gpu, kernels: &Kernels<'_>) -> Result<&'static [Variant], Error> {
+    let shared = gpu.shared_of_block()?;
+    Ok(match (kernels.is_turing(), kernels.is_hopper()) {
         (true, _) => &TURING,
+        (_, true) if WIDE.iter().all(|variant| variant.shared_bytes() + OWN_SHARED <= shared) => &WIDE,
         (_, true) => &HOPPER,
         _ => &AMPERE,
-    }
+    })
 }
 
 /// A loaded variant.
@@ -77,16 +91,29 @@ pub(super) struct Loaded {
     pub(super) blocks: u32,
 }
 
+impl Loaded {
+    /// The same on as many blocks as suit the lengths: ranges that end where a head of a sequence does leave nothing to combine.
+    pub(super) fn planned(self, variant: Variant, shape: &Shape) -> Self {
+        let tiles = shape.lengths.iter().flat_map(|length| std::iter::repeat_n(length.div_ceil(TILE), shape.kv_heads));
+        let tiles: Vec<usize> = tiles.collect();
+        Self { blocks: split::parts(&tiles, variant.warps, self.blocks as usize) as u32, ..self }
+    }
+}
+
 impl Variant {
     /// What tells it from the others of the same formats.
     pub(super) fn what(&self) -> String {
         format!("{} heads of {}", self.group, self.head_size)
     }
 
+    /// Bytes of shared memory: the rings of all warps.
+    const fn shared_bytes(&self) -> usize {
+        self.warps * self.stages * 2 * TILE * self.head_size * self.kv.size()
+    }
+
     /// The kernel.
     pub(super) fn load(&self, gpu: &Gpu, kernels: &Kernels<'_>) -> Result<Loaded, Error> {
-        let shared = self.warps * self.stages * 2 * TILE * self.head_size * self.kv.size();
-        let kernel = kernels.kernel(self.name, (self.warps * 32) as u32, shared)?;
+        let kernel = kernels.kernel(self.name, (self.warps * 32) as u32, self.shared_bytes())?;
         Ok(Loaded { kernel, blocks: gpu.facts.multiprocessors * kernel.resident.min(self.blocks_per_sm) })
     }
 

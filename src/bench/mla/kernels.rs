@@ -1,9 +1,9 @@
 //! The kernels of `mla.cu`: how each is built, and what a launch of it needs.
 
 use super::shape::{LATENT, Shape, TILE, VALUES};
-use super::split;
 use crate::bench::driver::{Error, Gpu, Kernel};
 use crate::bench::modules::Kernels;
+use crate::bench::split;
 
 /// A kernel. The constants are the template arguments in `mla.cu`.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! How many parts a step's tokens are cut into.
+//! How many parts a decode step's tokens are cut into.
 
 /// What beginning and ending a part of a sequence costs, in steps of its tokens: queries come in, and accumulators go out.
 const OVERHEAD: usize = 2;
