@@ -24,11 +24,20 @@ KERNELS = ("memory", "w4a16", "w8a16", "paged_attention", "mla")
 # Virtual architecture -> the PTX version to claim. NVRTC 11.8 writes 7.8, which drivers older than 520 refuse. What the first two
 # use came with 7.4, so that they load from driver 470 on; `barrier.cluster.arrive.relaxed` of the third needs 8.0, from driver 525
 # on, which is the oldest that engines support on cards of compute capability 9.0.
-TARGETS = {"75": "7.4", "80": "7.4", "90": "8.0"}
+TARGETS = {"75": "7.4", "80": "7.4", "90": "8.0", "90a": "8.0"}
+
+# What is compiled for one architecture alone. NVRTC 11.8 does not know `sm_90a`: it compiles for `compute_90`, and the text names the
+# target afterwards; the instructions that need it are inline assembly.
+ALONE = {"90a": ("w4a16",)}
 
 # Where each of them must assemble: on every generation of cards. Its variants for boards and small computers (87, 103, 110, 121) have
 # the same instructions of those that the kernels use.
-ASSEMBLE = {"75": ("75",), "80": ("80", "86", "89", "90", "100", "120"), "90": ("90", "100", "120")}
+ASSEMBLE = {"75": ("75",), "80": ("80", "86", "89", "90", "100", "120"), "90": ("90", "100", "120"), "90a": ("90a",)}
+
+
+def kernels_for(target):
+    """The sources that are compiled for one virtual architecture."""
+    return ALONE.get(target, KERNELS)
 
 
 def compile_to_ptx(tools, name, target):
@@ -38,7 +47,9 @@ def compile_to_ptx(tools, name, target):
     source = (HERE / f"{name}.cu").read_bytes()
     if nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, f"{name}.cu".encode(), 0, None, None):
         sys.exit("NVRTC cannot be started")
-    options = [f"--gpu-architecture=compute_{target}", "--std=c++17", f"-I{HERE}"]
+    options = [f"--gpu-architecture=compute_{target.rstrip('a')}", "--std=c++17", f"-I{HERE}"]
+    if target in ALONE:
+        options.append("-DONE_ARCHITECTURE")
     array = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
     failed = nvrtc.nvrtcCompileProgram(program, len(options), array)
     size = ctypes.c_size_t()
@@ -58,6 +69,7 @@ def tidy(text, name, target):
     text, count = re.subn(r"^\.version 7\.8$", f".version {TARGETS[target]}", text, flags=re.M)
     if count != 1:
         sys.exit(f"{name}.cu for compute_{target}: NVRTC did not write PTX 7.8; use the version of requirements.txt")
+    text = re.sub(rf"^\.target sm_{target.rstrip('a')}$", f".target sm_{target}", text, flags=re.M)
     lines = (line.strip() for line in text.splitlines())
     kept = [line for line in lines if line and not line.startswith("//")]
     return f"// Made from {name}.cu by build.py with NVRTC 11.8.89 for compute_{target}. Do not edit.\n" + "\n".join(kept) + "\n"
@@ -137,7 +149,7 @@ def main():
     stale = []
     # NVRTC compiles one program at a time in a process.
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as workers:
-        compiled = {(name, target): workers.submit(compile_to_ptx, arguments.tools, name, target) for name in KERNELS for target in TARGETS}
+        compiled = {(name, target): workers.submit(compile_to_ptx, arguments.tools, name, target) for target in TARGETS for name in kernels_for(target)}
         for (name, target), fresh in compiled.items():
             path = folder / f"{name}.sm{target}.ptx"
             if not arguments.check:
@@ -161,14 +173,14 @@ def check_machine_code(tools, folder, scratch):
 
     def check(pair):
         target, architecture = pair
-        cubin, entries = assemble(tools, [folder / f"{name}.sm{target}.ptx" for name in KERNELS], architecture, scratch)
+        cubin, entries = assemble(tools, [folder / f"{name}.sm{target}.ptx" for name in kernels_for(target)], architecture, scratch)
         if bad := unassigned(tools, cubin, entries):
             sys.exit(f"sm{target}.ptx for sm_{architecture}: a register is read that nothing writes:\n" + "\n".join(bad))
         return len(entries)
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as workers:
         kernels = sum(workers.map(check, pairs))
-    modules = len(KERNELS) * len(pairs)
+    modules = sum(len(kernels_for(target)) for target, _ in pairs)
     print(f"{kernels} kernels of {modules} modules assemble without spills, and read no uniform register that they do not write")
 
 

@@ -11,6 +11,7 @@ typedef unsigned long long u64;
 
 #ifdef EMULATED
 #include "emulator.h"
+#define WARPGROUP_INSTRUCTIONS (ARCH == 900)
 #else
 
 #define DEVICE __device__ __forceinline__
@@ -18,6 +19,12 @@ typedef unsigned long long u64;
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
 #define SHARED __shared__
 #define ARCH __CUDA_ARCH__
+// PTX for one architecture alone (sm_90a) may name instructions that newer cards do not have; build.py says for which it is.
+#ifdef ONE_ARCHITECTURE
+#define WARPGROUP_INSTRUCTIONS (ARCH == 900)
+#else
+#define WARPGROUP_INSTRUCTIONS 0
+#endif
 
 // The thread's index. Volatile, so that the compiler keeps it in a register instead of reading SR_TID again in a hot loop.
 DEVICE int thread_index() {
@@ -101,10 +108,26 @@ DEVICE uint2 load_shared_8(u32 a) {
 DEVICE void store_shared_16(u32 a, float4 v) {
   asm volatile("st.shared.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(a), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w) : "memory");
 }
+DEVICE void store_shared_16(u32 a, uint4 v) {
+  asm volatile("st.shared.v4.u32 [%0], {%1,%2,%3,%4};" ::"r"(a), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+}
 DEVICE void store_shared_4(u32 a, float v) { asm volatile("st.shared.f32 [%0], %1;" ::"r"(a), "f"(v) : "memory"); }
 
 // ---- the barrier of some warps of a block: `name` 1 to 15, which have `threads` threads. __syncthreads is number 0 --------------
 DEVICE void named_barrier(int name, int threads) { asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(threads) : "memory"); }
+
+// ---- barriers in shared memory (8 bytes): arriving and waiting are apart. A phase ends when `count` threads have arrived -----------
+#if ARCH >= 900
+DEVICE void barrier_init(u32 a, u32 count) { asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(a), "r"(count) : "memory"); }
+DEVICE void barrier_arrive(u32 a) { asm volatile("{ .reg .b64 state; mbarrier.arrive.shared::cta.b64 state, [%0]; }" ::"r"(a) : "memory"); }
+// Waits for the end of the phase with that parity: the first has 0, the next 1. What threads wrote before they arrived is there then.
+DEVICE void barrier_wait(u32 a, u32 parity) {
+  u32 ended;
+  do {
+    asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }" : "=r"(ended) : "r"(a), "r"(parity) : "memory");
+  } while (!ended);
+}
+#endif
 
 // ---- matrices from shared memory into tensor-core fragments ------------------------------------------------------------------
 DEVICE void load_matrices(u32* m, u32 shared) {
@@ -244,6 +267,28 @@ template <> DEVICE void multiply_accumulate<BF16>(float* c, const u32* a, u32 b0
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+#endif
+
+// ---- tensor cores, for the four warps of a warpgroup at once: C(64x8n, f32) += A(64x16) * B(16x8n). Warp w has rows 16w of A and C, in
+// registers as above; B is in shared memory, for all four. Products run on: registers are theirs until they have been waited for -----------
+#if WARPGROUP_INSTRUCTIONS
+// What this thread stored to shared memory is there for products, too.
+DEVICE void show_to_tensor_cores() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+// Registers that were written may be read by the products that follow.
+DEVICE void warpgroup_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void warpgroup_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <int PENDING> DEVICE void warpgroup_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory"); }
+// B: 8 x 8 values are 128 bytes, a column's eight k together. `next_k` bytes on are the next eight k, `next_n` on the next eight
+// columns. Without `add`, C is overwritten.
+template <typename T> DEVICE void warpgroup_multiply(float (&c)[4][4], const u32* a, u32 b, u32 next_k, u32 next_n, bool add);
+template <> DEVICE void warpgroup_multiply<BF16>(float (&c)[4][4], const u32* a, u32 b, u32 next_k, u32 next_n, bool add) {
+  asm volatile(
+      "{ .reg .pred p; .reg .b64 d; setp.ne.b32 p, %22, 0; mov.b64 d, {%20, %21};\n"
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, {%16,%17,%18,%19}, d, p, 1, 1, 0; }"
+      : "+f"(c[0][0]), "+f"(c[0][1]), "+f"(c[0][2]), "+f"(c[0][3]), "+f"(c[1][0]), "+f"(c[1][1]), "+f"(c[1][2]), "+f"(c[1][3]), "+f"(c[2][0]),
+        "+f"(c[2][1]), "+f"(c[2][2]), "+f"(c[2][3]), "+f"(c[3][0]), "+f"(c[3][1]), "+f"(c[3][2]), "+f"(c[3][3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b >> 4 | (next_k >> 4) << 16), "r"(next_n >> 4), "r"((u32)add));
 }
 #endif
 #endif // EMULATED

@@ -11,6 +11,7 @@
 // Layout: a step is 64 k. Word j of the 16 bytes, j = k%16/4, holds eight nibbles; that of (n, k) stands at bit
 // 16 * (k & 1) + 8 * (k>>1 & 1) + 4 * (n%16/8).
 #include "split_k.cuh"
+#include "warpgroup.cuh"
 #include "weight_stream.cuh"
 
 template <typename T> struct Int4;
@@ -52,13 +53,37 @@ template <> struct Int4<BF16> {
   }
 };
 #endif
+#if WARPGROUP_INSTRUCTIONS
+// A nibble at bits 0 or 4 of a half is a bf16 of q * 2^-133 or q * 2^-129: subnormal, or with the lowest exponent, which goes on evenly.
+// Times 2^127, less what 8 is there: (q - 8) / 64 in the first eight outputs of a tile and (q - 8) / 4 in the others, both exact.
+struct Int4Subnormal {
+  static constexpr int GROUP = 128;
+  static constexpr bool GROUP_SCALES = true;
+  static constexpr float LIFT = 1.f, LIFT_TOP = 64.f, LIFT_BOTTOM = 4.f;
+  static DEVICE void fragment(uint4 words, int j, u32* a) {
+    const u32 w = j == 0 ? words.x : j == 1 ? words.y : j == 2 ? words.z : words.w, h = w >> 8;
+    a[0] = w & 0x000f000fu;
+    a[1] = w & 0x00f000f0u;
+    a[2] = h & 0x000f000fu;
+    a[3] = h & 0x00f000f0u;
+  }
+  static DEVICE void centre(u32* a) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) a[i] = fma_bf16x2(a[i], 0x7f007f00u, (i & 1) ? 0xc000c000u : 0xbe00be00u); // 2^127; -2, -1/8
+  }
+};
+#endif
 
 #define W4A16(name, T, columns, strips, stages, x_groups, blocks_per_sm) WEIGHT_STREAM(name, Int4, T, columns, strips, stages, x_groups, blocks_per_sm)
 #define W4A16_SPLIT(name, T, columns, strips, sets, blocks, stages, x_groups, x_chunks) \
   SPLIT_K(name, Int4, T, columns, strips, sets, blocks, stages, x_groups, x_chunks)
+#if WARPGROUP_INSTRUCTIONS
+WARPGROUPS(w4a16_bf16_m32_warpgroups, Int4Subnormal, BF16, 4, 3, 4)
+#endif
 // PTX of compute capability 9.0 exists for overlapped launches and clusters and holds the kernels that are measured so; the rest is
-// in that of 8.0.
-#if ARCH >= 800
+// in that of 8.0. That of 9.0 alone, which newer cards do not run, has only what needs it.
+#if defined(ONE_ARCHITECTURE)
+#elif ARCH >= 800
 W4A16(w4a16_bf16_m8, BF16, 1, 2, 3, 4, 3)
 W4A16(w4a16_bf16_m8_narrow, BF16, 1, 1, 3, 4, 2)
 W4A16(w4a16_bf16_m16, BF16, 2, 2, 3, 4, 3)

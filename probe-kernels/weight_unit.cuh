@@ -47,13 +47,15 @@ DEVICE void multiply_step(const uint4 (&w)[TILES], const uint4 (&v)[COLUMNS][X_U
     }
 }
 
-// sum += scale * part; the scales of a lane for each strip: those of its two outputs in the first tile, then in the second.
+// sum += scale * part; the scales of a lane for each strip: those of its two outputs in the first tile, then in the second. Those of the
+// first eight outputs of a tile, and of the others, are multiplied with `lift_top` and `lift_bottom` before.
 template <typename T, int TILES, int COLUMNS>
-DEVICE void add_scaled(float (&sum)[TILES][COLUMNS][4], const float (&part)[TILES][COLUMNS][4], const uint2 (&scale)[TILES / 2]) {
+DEVICE void add_scaled(float (&sum)[TILES][COLUMNS][4], const float (&part)[TILES][COLUMNS][4], const uint2 (&scale)[TILES / 2],
+                       float lift_top = 1.f, float lift_bottom = 1.f) {
 #pragma unroll
   for (int i = 0; i < TILES; i++) {
     const u32 s = (i & 1) ? scale[i >> 1].y : scale[i >> 1].x;
-    const float top = Format<T>::low(s), bottom = Format<T>::high(s);
+    const float top = lift_top * Format<T>::low(s), bottom = lift_bottom * Format<T>::high(s);
 #pragma unroll
     for (int f = 0; f < COLUMNS; f++) {
       sum[i][f][0] += top * part[i][f][0];

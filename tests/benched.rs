@@ -67,6 +67,21 @@ fn decode_over_the_host_link_is_predicted() {
     );
 }
 
+/// A floor for measured cards is one that a report of such a card has: what its shape is called may change, and then it judges nothing.
+#[test]
+fn floors_of_a_measured_card_are_of_what_is_measured() {
+    let report: Value = serde_json::from_str(&fs_err::read_to_string(RATES).unwrap()).unwrap();
+    let results = report["gpus"][0]["results"].as_array().unwrap();
+    for floor in &gpudoctor::catalog::Catalog::builtin().floors().floor {
+        let Some(shape) = floor.shape.as_deref().filter(|_| floor.gpus.iter().flatten().any(|gpu| gpu == "h100-sxm")) else { continue };
+        let is_this = |result: &&Value| {
+            let overlapped = result["launch"] == "overlapped";
+            result["kernel"] == *floor.kernel && result["shape"] == shape && floor.overlapped.is_none_or(|only| only == overlapped)
+        };
+        assert!(results.iter().any(|result| is_this(&result)), "{} {shape}: nothing of the kind is measured", floor.kernel);
+    }
+}
+
 /// Without measurements the basis is nominal; rates of another card are refused.
 #[test]
 fn rates_are_of_the_card_that_is_planned_for() {

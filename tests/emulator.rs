@@ -85,7 +85,7 @@ impl Card {
             }
         }
         let mut places = 0;
-        let shared = ["weight_unit.cuh", "weight_stream.cuh", "split_k.cuh"].map(str::to_owned);
+        let shared = ["weight_unit.cuh", "weight_stream.cuh", "split_k.cuh", "warpgroup.cuh"].map(str::to_owned);
         for file in std::iter::once(format!("{kernel}.cu")).chain(shared).map(|file| kernels.join(file)) {
             let source = fs_err::read_to_string(&file).unwrap();
             places += source.matches(from).count();
@@ -348,6 +348,24 @@ fn sums_of_a_cluster_in_one_place_are_caught() {
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn a_missing_barrier_of_a_set_is_caught() {
     assert_caught_on(Card::Hopper, "set", "w4a16", "named_barrier(1 + (int)set, SET);", "");
+}
+
+/// What a warpgroup multiplies late is overwritten, or is not there yet: each of the waits between is needed.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn missing_waits_of_a_warpgroup_are_caught() {
+    let caught = |name, from| assert_caught_on(Card::Hopper, name, "w4a16", from, "");
+    caught("fragments", "if (product > 1) warpgroup_wait<1>();");
+    caught("chunk", "if (in_chunk == 0) barrier_wait(there + (chunk & 1) * 8, chunk >> 1 & 1);");
+    caught("chunk-in-use", "if (chunk) barrier_wait(left + ((chunk + 1) & 1) * 8, (chunk - 1) >> 1 & 1);");
+}
+
+/// The halves of a product's k change places.
+#[test]
+#[ignore = "needs a C++ compiler: `.ci/run` runs it"]
+fn rows_that_are_dealt_out_wrongly_are_caught() {
+    let (from, to) = ("store_shared_16(to + HALF_BYTES, make", "store_shared_16(to + PRODUCT_BYTES + HALF_BYTES / 2, make");
+    assert_caught_on(Card::Hopper, "dealt", "w4a16", from, to);
 }
 
 /// The slots of a page past the newest token hold something, here not a number, and are multiplied with weights of zero.

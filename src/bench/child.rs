@@ -75,8 +75,8 @@ fn one(driver: &Driver, gpu: &Gpu, nvml: Option<&Nvml>, family: Family, quick: b
     let bench = Workbench::new(gpu, nvml, quick, &say)?;
     // Compiled while other families are measured: that takes longer than measuring, where the driver has not kept it.
     let kernels = Source::of(family).map(|source| Kernels::load(gpu, source)).transpose()?;
-    if let Some(kernels) = kernels.as_ref().filter(|_| !quick) {
-        kernels.complete();
+    if let Some(kernels) = &kernels {
+        kernels.complete(!quick);
     }
     say(Report::Ready);
     let _ = std::io::stdin().lock().read_line(&mut String::new());

@@ -63,7 +63,7 @@ pub(super) fn measure(bench: &Workbench<'_>, kernels: &Kernels<'_>, stored: Stor
 fn check(bench: &Workbench<'_>, loaded: &Loaded, stored: Stored, format: Format) -> Result<Deviation, Error> {
     let mut deviation = Deviation::default();
     for ((n, k, blocks), data) in CHECKS.into_iter().zip(stored.data().into_iter().cycle()) {
-        let matrix = Matrix { stored, n, k };
+        let matrix = Matrix { stored, n: n.next_multiple_of(loaded.tile()), k };
         let loaded = loaded.on(blocks);
         // Rows that fill no tile, and all of them.
         for rows in [loaded.rows() - 3, loaded.rows()] {

@@ -35,6 +35,14 @@ impl Source {
         }
     }
 
+    /// PTX that cards of one capability run and newer ones do not: kernels that name instructions of that generation alone.
+    const fn for_one_capability(self) -> Option<Ptx> {
+        match self {
+            Self::W4a16 => Some(((9, 0), include_str!("../../probe-kernels/ptx/w4a16.sm90a.ptx"))),
+            Self::Memory | Self::W8a16 | Self::PagedAttention | Self::Mla => None,
+        }
+    }
+
     const fn ptx(self) -> [Ptx; 3] {
         match self {
             Self::Memory => [
@@ -72,6 +80,7 @@ pub(super) struct Kernels<'a> {
     gpu: &'a Gpu,
     source: Source,
     newest: Module<'a>,
+    alone: OnceCell<Option<Module<'a>>>,
     older: OnceCell<Module<'a>>,
     capability: (u32, u32),
 }
@@ -83,7 +92,7 @@ impl<'a> Kernels<'a> {
         let mut refused = None;
         for (capability, ptx) in source.ptx().into_iter().filter(|(capability, _)| *capability <= has) {
             match gpu.load(ptx) {
-                Ok(newest) => return Ok(Self { gpu, source, newest, older: OnceCell::new(), capability }),
+                Ok(newest) => return Ok(Self { gpu, source, newest, alone: OnceCell::new(), older: OnceCell::new(), capability }),
                 Err(error) if error.may_load_older() => refused = refused.or(Some(error)),
                 Err(error) => return Err(error),
             }
@@ -93,33 +102,55 @@ impl<'a> Kernels<'a> {
         }))
     }
 
-    /// Compiles the form before the newest now, which has the kernels that the newest leaves out. Where that fails, asking for
-    /// one of them says why.
-    pub(super) fn complete(&self) {
-        if self.capability >= (9, 0)
-            && let Some((_, ptx)) = self.older_form()
-            && let Ok(module) = self.gpu.load(ptx)
-        {
-            let _ = self.older.set(module);
+    /// Compiles what the newest form leaves out now: what is for this capability alone, and with `all` the form before the newest.
+    /// Where the latter fails, asking for one of its kernels says why.
+    pub(super) fn complete(&self, all: bool) {
+        self.alone();
+        if all && self.capability >= (9, 0) {
+            drop(self.older());
         }
     }
 
-    fn older_form(&self) -> Option<Ptx> {
-        self.source.ptx().into_iter().find(|(capability, _)| *capability < self.capability)
+    /// What runs on cards of this capability alone, unless the source has nothing of the kind or the driver refuses it.
+    fn alone(&self) -> Option<&Module<'a>> {
+        let load = || {
+            let (_, ptx) = self.source.for_one_capability().filter(|(capability, _)| *capability == self.gpu.facts.capability)?;
+            self.gpu.load(ptx).ok()
+        };
+        self.alone.get_or_init(load).as_ref()
     }
 
-    /// A kernel; one that the newest form leaves out comes from the one before.
+    /// The form before the newest; nothing where the newest is the oldest.
+    fn older(&self) -> Result<Option<&Module<'a>>, Error> {
+        if self.older.get().is_none() {
+            let Some((_, ptx)) = self.source.ptx().into_iter().find(|(capability, _)| *capability < self.capability) else {
+                return Ok(None);
+            };
+            let _ = self.older.set(self.gpu.load(ptx)?);
+        }
+        Ok(self.older.get())
+    }
+
+    /// A kernel; one that the newest form leaves out comes from another.
     pub(super) fn kernel(&self, name: &str, threads: u32, shared: usize) -> Result<Kernel, Error> {
-        match self.newest.kernel(name, threads, shared) {
-            Err(error) if error.may_load_older() => {
-                if self.older.get().is_none() {
-                    let module = self.gpu.load(self.older_form().ok_or(error)?.1)?;
-                    let _ = self.older.set(module);
-                }
-                self.older.get().map_or_else(|| self.newest.kernel(name, threads, shared), |module| module.kernel(name, threads, shared))
-            }
-            done => done,
+        let missing = |found: &Result<Kernel, Error>| found.as_ref().is_err_and(Error::may_load_older);
+        let mut found = self.newest.kernel(name, threads, shared);
+        if missing(&found)
+            && let Some(module) = self.alone()
+        {
+            found = module.kernel(name, threads, shared);
         }
+        if missing(&found)
+            && let Some(module) = self.older()?
+        {
+            found = module.kernel(name, threads, shared);
+        }
+        found
+    }
+
+    /// Whether there are kernels for this capability alone.
+    pub(super) fn has_alone(&self) -> bool {
+        self.alone().is_some()
     }
 
     /// Whether this form has kernels that can overlap or run in clusters, and the driver launches them so.

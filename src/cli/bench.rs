@@ -9,7 +9,7 @@ use crate::measurement::Family;
 
 pub(super) const BENCH_EXAMPLES: &str = "\
 Examples:
-  gpudoctor bench                                           everything, about 12 s for each GPU
+  gpudoctor bench                                           everything, about 8 s for each GPU
   gpudoctor bench --quick --only int4,attention             the kernels of serving alone
   gpudoctor bench --only peer,nccl --python /opt/venv       what tensor parallelism gets between GPUs
   gpudoctor bench -o bench.json                             the report for people, and the figures in a file

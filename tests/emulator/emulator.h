@@ -1,8 +1,9 @@
 // The device subset that the probe kernels use, for a host compiler: what primitives.cuh includes with -DEMULATED.
 //
 // A CUDA thread is a fiber; barriers and warp collectives are where fibers meet. Everything that real hardware leaves open is
-// chosen badly on purpose: threads and blocks run in a random order, an asynchronous copy lands as late as its wait allows,
-// shared memory starts as NaN. Accesses to shared memory are checked for bounds and alignment, as cp.async sources are.
+// chosen badly on purpose: threads and blocks run in a random order and now and then one warp behind all others, asynchronous copies and products
+// of warpgroups happen as late as their wait allows, shared memory starts as NaN. Accesses to shared memory are checked for bounds
+// and alignment, as cp.async sources are.
 // Not emulated: the text of the inline assembly (ptxas reads that), weak memory ordering between blocks, time.
 #pragma once
 #include <cmath>
@@ -54,6 +55,9 @@ DEVICE void __syncwarp() {
   emulator::meet_warp(&nothing, 1);
 }
 DEVICE void __threadfence() {}
+DEVICE void barrier_init(u32 a, u32 count) { emulator::barrier_init(a, count); }
+DEVICE void barrier_arrive(u32 a) { emulator::barrier_arrive(a); }
+DEVICE void barrier_wait(u32 a, u32 parity) { emulator::barrier_wait(a, parity); }
 DEVICE void named_barrier(int name, int threads) { emulator::meet_some(name, threads); }
 DEVICE void cluster_arrive() { emulator::arrive_in_cluster(); }
 DEVICE void cluster_arrive_relaxed() { emulator::arrive_in_cluster(); }
@@ -98,6 +102,7 @@ template <int PENDING> DEVICE void copy_async_wait() { emulator::wait_for_copies
 DEVICE uint4 load_shared_16(u32 a) { return load<uint4>(emulator::shared(a, 16)); }
 DEVICE uint2 load_shared_8(u32 a) { return load<uint2>(emulator::shared(a, 8)); }
 DEVICE void store_shared_16(u32 a, float4 v) { memcpy(emulator::shared(a, 16), &v, sizeof v); }
+DEVICE void store_shared_16(u32 a, uint4 v) { memcpy(emulator::shared(a, 16), &v, sizeof v); }
 DEVICE void store_shared_4(u32 a, float v) { memcpy(emulator::shared(a, 4), &v, sizeof v); }
 DEVICE uint4 load_streaming(const void* p) { return load<uint4>(p); }
 DEVICE void store_streaming(void* p, uint4 v) { memcpy(p, &v, sizeof v); }
@@ -161,4 +166,22 @@ DEVICE void load_matrices(u32* m, u32 shared) {
 }
 DEVICE void load_matrices_transposed(u32* m, u32 shared) {
   memcpy(m, emulator::meet_warp(&shared, 1, emulator::load_matrices_transposed) + emulator::lane() * 4, 16);
+}
+// Products of a warpgroup. Each warp's rows are its own, so warps need not meet; registers and shared memory are read when a wait
+// makes a product happen.
+DEVICE void show_to_tensor_cores() {}
+DEVICE void warpgroup_fence() {}
+DEVICE void warpgroup_commit() { emulator::commit_work(); }
+template <int PENDING> DEVICE void warpgroup_wait() { emulator::wait_for_work(PENDING); }
+template <typename T, int COLUMNS> DEVICE void warpgroup_multiply(float (&c)[COLUMNS][4], const u32* a, u32 b, u32 next_k, u32 next_n, bool add) {
+  float(*sums)[4] = c;
+  emulator::start_work([=] {
+    const u32 lane = (u32)emulator::lane(), own = b + lane / 4 * 16 + lane % 4 * 4;
+    for (u32 f = 0; f < COLUMNS; f++) {
+      if (!add) memset(sums[f], 0, sizeof sums[f]);
+      const u32* low = (const u32*)emulator::shared(own + f * next_n, 4);
+      const u32* high = (const u32*)emulator::shared(own + f * next_n + next_k, 4);
+      multiply_accumulate<T>(sums[f], a, *low, *high);
+    }
+  });
 }

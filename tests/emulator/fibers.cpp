@@ -40,7 +40,9 @@ switch_stack:
 namespace emulator {
 namespace {
 struct Copy { u32 to; const unsigned char* from; u32 bytes; };
-enum class Waits { no, for_block, for_some, for_warp, for_cluster };
+enum class Waits { no, for_block, for_some, for_phase, for_warp, for_cluster };
+// What a barrier in shared memory is made of.
+struct Phases { u16 count, missing; u32 ended; };
 struct Member;
 struct Warp;
 
@@ -57,12 +59,15 @@ struct Fiber {
   Member* own_block = nullptr;
   Warp* own_warp = nullptr;
   unsigned phase = 0;  // of the cluster's barrier, when it arrived there
-  int barrier = 0;     // the named one at which it waits
+  int barrier = 0;     // the named one at which it waits, or the address of one in shared memory
+  bool late = false;   // of a warp that runs only when no other can
   bool done = false;
   Waits waits = Waits::no;
   unsigned meetings = 0;
   std::vector<Copy> uncommitted;
   std::vector<std::vector<Copy>> groups;
+  std::vector<Work> started;
+  std::vector<std::vector<Work>> committed;
 };
 // What the lanes brought to the last two meetings, `counts` words each, and what was made of it.
 struct Warp {
@@ -77,7 +82,7 @@ struct Member {
   std::vector<unsigned char> memory;
   unsigned char* memory_start = nullptr;
   std::vector<Warp> warps;
-  int at_barrier = 0, alive = 0;
+  int at_barrier = 0, alive = 0, late_warp = 0;
   int at_named[16] = {}; // threads at each named barrier
 };
 
@@ -93,7 +98,7 @@ const void* kernel_told = nullptr;
 // The order of this round, how far it has got, and whether anything ran in it.
 std::vector<int> order;
 size_t place = 0;
-bool moved = false;
+bool moved = false, late_ones = false;
 #if defined(__x86_64__)
 void* scheduler = nullptr;
 #else
@@ -113,17 +118,19 @@ std::mt19937& dice() {
   _Exit(70);
 }
 
-// The next fiber that can run, or none when all have ended. Each round has a random order of its own.
+// The next fiber that can run, or none when all have ended. Each round has a random order of its own; in some blocks one warp has a turn
+// when all others wait.
 Fiber* next_fiber() {
   for (;;) {
     for (; place < order.size(); ++place) {
       Fiber& fiber = fibers[order[place]];
-      if (fiber.done || fiber.waits != Waits::no) continue;
+      if (fiber.done || fiber.waits != Waits::no || (fiber.late && !late_ones)) continue;
       moved = true;
       return &fiber;
     }
     if (!alive_in_cluster) return nullptr;
-    if (!moved) die("threads wait for each other for ever");
+    if (!moved && late_ones) die("threads wait for each other for ever");
+    late_ones = !moved;
     std::shuffle(order.begin(), order.end(), dice());
     place = 0;
     moved = false;
@@ -177,12 +184,15 @@ void prepare(Fiber& fiber, int index, unsigned member) {
   fiber.own_block = &members[member];
   fiber.own_warp = &members[member].warps[index / 32];
   fiber.phase = 0;
+  fiber.late = index / 32 == members[member].late_warp;
   fiber.position = {index % block.x, index / block.x % block.y, index / (block.x * block.y)};
   fiber.done = false;
   fiber.waits = Waits::no;
   fiber.meetings = 0;
   fiber.uncommitted.clear();
   fiber.groups.clear();
+  fiber.started.clear();
+  fiber.committed.clear();
 #if defined(__x86_64__)
   // Stacks that all begin at one offset of a page would share the same few lines of the caches.
   void** top = (void**)(((uintptr_t)fiber.stack.data() + fiber.stack.size() - (size_t)(index % 64) * 256) & ~(uintptr_t)15);
@@ -216,6 +226,7 @@ void run_cluster(unsigned first, int threads) {
     member.warps.assign((threads + 31) / 32, Warp());
     member.alive = threads;
     member.at_barrier = 0;
+    member.late_warp = threads > 32 && dice()() % 4 == 0 ? (int)(dice()() % member.warps.size()) : -1; // each round costs more then
     std::fill(std::begin(member.at_named), std::end(member.at_named), 0);
     for (int i = 0; i < threads; i++) {
       prepare(fibers[m * threads + i], i, m);
@@ -274,6 +285,24 @@ void meet_some(int name, int threads) {
   for (Fiber& fiber : fibers)
     if (fiber.member == running->member && fiber.waits == Waits::for_some && fiber.barrier == name) fiber.waits = Waits::no;
   own.at_named[name] = 0;
+}
+
+void barrier_init(u32 at, u32 count) { *(Phases*)shared(at, 8) = {(u16)count, (u16)count, 0}; }
+void barrier_arrive(u32 at) {
+  Phases& phases = *(Phases*)shared(at, 8);
+  if (--phases.missing) return;
+  phases.missing = phases.count;
+  ++phases.ended;
+  for (Fiber& fiber : fibers)
+    if (fiber.member == running->member && fiber.waits == Waits::for_phase && fiber.barrier == (int)at) fiber.waits = Waits::no;
+}
+void barrier_wait(u32 at, u32 parity) {
+  const Phases& phases = *(const Phases*)shared(at, 8);
+  while ((phases.ended & 1) == parity) {
+    running->waits = Waits::for_phase;
+    running->barrier = (int)at;
+    leave();
+  }
 }
 
 void arrive_in_cluster() {
@@ -341,6 +370,20 @@ void wait_for_copies(int pending) {
   while ((int)groups.size() > pending) {
     for (const Copy& copy : groups.front()) land(copy);
     groups.erase(groups.begin());
+  }
+}
+
+void start_work(Work work) { running->started.push_back(std::move(work)); }
+void commit_work() {
+  running->committed.push_back(std::move(running->started));
+  running->started.clear();
+}
+void wait_for_work(int pending) {
+  std::vector<std::vector<Work>>& groups = running->committed;
+  while ((int)groups.size() > pending) {
+    const std::vector<Work> group = std::move(groups.front());
+    groups.erase(groups.begin());
+    for (const Work& work : group) work();
   }
 }
 } // namespace emulator

@@ -1,6 +1,7 @@
 // Runs a grid of CUDA threads on one thread of the host: every CUDA thread is a fiber.
 #pragma once
 #include <cstddef>
+#include <functional>
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -26,6 +27,10 @@ int lane();
 void meet_block();
 // Waits at barrier `name` of the block, 1 to 15, until `threads` threads of whole warps do.
 void meet_some(int name, int threads);
+// A barrier in the 8 bytes of shared memory at `at`: a phase ends when `count` threads have arrived. Waits until that with `parity` has.
+void barrier_init(u32 at, u32 count);
+void barrier_arrive(u32 at);
+void barrier_wait(u32 at, u32 parity);
 // The barrier of all living threads of the cluster, in two halves.
 void arrive_in_cluster();
 void meet_cluster();
@@ -47,4 +52,10 @@ unsigned char* shared_of(u32 rank, u32 at, u32 size);
 void copy_async(u32 to, const void* from, u32 bytes);
 void commit_copies();
 void wait_for_copies(int pending);
+
+// ---- work that a thread starts and a wait makes happen, as late as that allows
+typedef std::function<void()> Work;
+void start_work(Work work);
+void commit_work();
+void wait_for_work(int pending);
 } // namespace emulator

@@ -33,6 +33,11 @@ impl Loaded {
         self.variant.rows
     }
 
+    /// Outputs of a tile, of which a matrix must have whole ones.
+    pub(super) const fn tile(&self) -> usize {
+        self.variant.tile()
+    }
+
     /// Bytes of the partial sums that blocks exchange: two slots a block.
     pub(super) fn partial_bytes(&self) -> usize {
         self.blocks as usize * 2 * self.variant.rows / 8 * 8192
@@ -51,9 +56,12 @@ pub(super) fn formats(kernels: &Kernels<'_>) -> &'static [Format] {
 
 /// The variants that this device runs.
 fn variants(gpu: &Gpu, kernels: &Kernels<'_>, stored: Stored, format: Format) -> Result<impl Iterator<Item = Variant>, Error> {
-    let (table, overlap, shared) = (if kernels.is_turing() { TURING } else { AMPERE }, kernels.overlap(), gpu.shared_of_block()?);
+    let (table, shared) = (if kernels.is_turing() { TURING } else { AMPERE }, gpu.shared_of_block()?);
+    let (overlap, alone) = (kernels.overlap(), kernels.has_alone());
     let runs = move |variant: &Variant| {
-        variant.stored == stored && variant.format == format && (!variant.splits() || overlap && variant.shared_bytes() <= shared)
+        let fits = variant.shared_bytes() <= shared;
+        let has = (!variant.splits() || overlap && fits) && (!variant.has_warpgroups() || alone && fits);
+        variant.stored == stored && variant.format == format && has
     };
     Ok(table.iter().copied().filter(runs))
 }
@@ -67,14 +75,14 @@ pub(super) fn choose(gpu: &Gpu, kernels: &Kernels<'_>, format: Format, rows: usi
     let fills = |variant: &&Variant| {
         let once = |blocks| blocks <= multiprocessors && 4 * blocks >= 3 * multiprocessors;
         let queue = |blocks| variant.takes_units() && 2 * blocks >= 3 * multiprocessors;
-        variant.blocks_for(matrix.n).is_some_and(|blocks| once(blocks) || queue(blocks))
+        matrix.n.is_multiple_of(variant.tile()) && variant.blocks_for(matrix.n).is_some_and(|blocks| once(blocks) || queue(blocks))
     };
     let fewest_rows = all.iter().filter(|variant| rows <= variant.rows).map(|variant| variant.rows).min().unwrap_or(0);
     let of_rows = || all.iter().filter(|variant| variant.rows == fewest_rows);
     if let Some(variant) = of_rows().find(fills) {
         return load(gpu, kernels, *variant);
     }
-    let mut streams = of_rows().filter(|variant| !variant.splits());
+    let mut streams = of_rows().filter(|variant| variant.blocks_for(matrix.n).is_none());
     let wide = streams.next().ok_or_else(|| Error::Refused(format!("no kernel takes {rows} rows")))?;
     let blocks = (multiprocessors * resident(wide)) as usize;
     let narrow = streams.next().filter(|_| matrix.units() < blocks * GROUPS_FOR_WIDE);

@@ -11,6 +11,10 @@ const STRIP_BYTES: usize = 2048;
 const STRIP_SCALE_BYTES: usize = 64;
 /// Bytes of the sums of a warp for a tile of 16 outputs and eight rows.
 const FRAGMENT_BYTES: usize = 512;
+/// Warps of a block of warpgroups, and its strips.
+const WARPGROUP_WARPS: usize = 16;
+/// Bytes of the barriers of such a block.
+const BARRIER_BYTES: usize = 32;
 
 /// How blocks share the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,11 @@ pub(super) enum Work {
         /// Chunks in the ring of a set.
         x_chunks: usize,
     },
+    /// The warpgroups of a block have a tile, and all of its k (`warpgroup.cuh`).
+    Warpgroups {
+        /// Groups of X in a chunk.
+        x_groups: usize,
+    },
 }
 
 /// A kernel for up to `rows` rows of X.
@@ -59,9 +68,19 @@ impl Variant {
         if let Work::Split { blocks, .. } = self.work { blocks } else { 1 }
     }
 
-    /// Whether the warps of a block split k. Such kernels are in the PTX of compute capability 9.0 alone.
+    /// Whether the warps of a block split k. Such kernels are in the PTX of compute capability 9.0 and newer alone.
     pub(super) const fn splits(&self) -> bool {
         matches!(self.work, Work::Split { .. })
+    }
+
+    /// Whether four warps multiply together. Such kernels are for compute capability 9.0 alone.
+    pub(super) const fn has_warpgroups(&self) -> bool {
+        matches!(self.work, Work::Warpgroups { .. })
+    }
+
+    /// Outputs of a tile, of which a matrix must have whole ones.
+    pub(super) const fn tile(&self) -> usize {
+        if self.has_warpgroups() { WARPGROUP_WARPS * STRIP_N } else { BLOCK_N }
     }
 
     /// Whether a block that splits k takes all outputs of a unit.
@@ -74,6 +93,7 @@ impl Variant {
         match self.work {
             Work::Stream { strips, .. } => (BLOCK_N / strips) as u32,
             Work::Split { strips, sets, .. } => (strips * sets * 32) as u32,
+            Work::Warpgroups { .. } => (WARPGROUP_WARPS * 32) as u32,
         }
     }
 
@@ -89,6 +109,8 @@ impl Variant {
                 let warp = 2 * (self.rows / 8) * FRAGMENT_BYTES + self.stages * stage;
                 sets * x_chunks * x_groups * (group_of_x + sums_of_x) + strips * sets * warp
             }
+            // X as it was copied, and two chunks as it is read.
+            Work::Warpgroups { x_groups } => 3 * x_groups * group_of_x + WARPGROUP_WARPS * self.stages * stage + BARRIER_BYTES,
         }
     }
 
@@ -97,6 +119,7 @@ impl Variant {
         match self.work {
             Work::Stream { .. } => None,
             Work::Split { strips, blocks, .. } => Some((n / (strips * STRIP_N)) as u32 * blocks),
+            Work::Warpgroups { .. } => Some((n / self.tile()) as u32),
         }
     }
 }
@@ -110,6 +133,11 @@ const fn stream(name: &'static str, format: Format, [rows, strips, stages, x_gro
 const fn split(name: &'static str, [rows, strips, sets, blocks, stages, x_groups, x_chunks]: [usize; 7]) -> Variant {
     let work = Work::Split { strips, sets, blocks: blocks as u32, x_groups, x_chunks };
     Variant { name, stored: stored(name), format: Format::Bf16, rows, stages, work }
+}
+
+/// The kernel `name` in bf16 for warpgroups: rows, stages, groups of X.
+const fn warpgroups(name: &'static str, [rows, stages, x_groups]: [usize; 3]) -> Variant {
+    Variant { name, stored: stored(name), format: Format::Bf16, rows, stages, work: Work::Warpgroups { x_groups } }
 }
 
 /// The second letter of a name is its bits: `w4a16`, `w8a16`.
@@ -129,6 +157,7 @@ pub(super) const AMPERE: &[Variant] = &[
     split("w4a16_bf16_m16_split8", [16, 4, 4, 2, 2, 2, 2]),
     // Also for long matrices: sixteen warps unpack for sixteen rows what eight do not.
     split("w4a16_bf16_m16_split2", [16, 8, 2, 1, 2, 2, 2]),
+    warpgroups("w4a16_bf16_m32_warpgroups", [32, 3, 4]),
     stream("w4a16_f16_m8", Format::F16, [8, 2, 3, 4, 3]),
     stream("w4a16_f16_m16", Format::F16, [16, 2, 3, 4, 3]),
     stream("w4a16_f16_m32", Format::F16, [32, 2, 3, 2, 2]),
