@@ -4,7 +4,7 @@ use crate::plan::budget::Input;
 use crate::plan::evaluate::{Evaluation, Setting};
 use crate::plan::outcome::{Decode, Performance};
 use crate::plan::target::pinned_rate;
-use crate::plan::throughput::{FORMULA, HAND_OVER, HostLink, MEASURED_FORMULA, PIPELINED_FORMULA, REDUCED_FORMULA, Step};
+use crate::plan::throughput::{FORMULA, HAND_OVER, HostLink, MEASURED_FORMULA, PIPELINED_FORMULA, REDUCED_FORMULA, SEND_WAIT, Step};
 use crate::plan::weights::Weights;
 use crate::units::{Bytes, BytesPerSecond};
 
@@ -131,6 +131,7 @@ fn exchanges(setting: &Setting<'_>, step: &Step<'_>) -> Vec<Input> {
             inputs.push(Input::new("sending to the next stage, batch 1", value, &format!("an all-reduce of as much; {}", links.source)));
         }
         inputs.push(setting.constant_input(HAND_OVER));
+        inputs.push(setting.constant_input(SEND_WAIT));
     }
     inputs
 }

@@ -42,6 +42,9 @@ pub const FORMULA: &str =
 /// The constant of what the hosts of two stages do to hand over.
 pub const HAND_OVER: &str = "speed.stage_hand_over_ms";
 
+/// The constant of what sends of one batch wait for kernels of the next, as a share of the time of a stage.
+pub const SEND_WAIT: &str = "speed.full_pipeline_wait";
+
 /// What measured all-reduces between tensor-parallel ranks add.
 pub const REDUCED_FORMULA: &str = " + all-reduces × time of one";
 
@@ -52,7 +55,8 @@ pub const MEASURED_FORMULA: &str = "step = max(16-bit and 8-bit weights / (read 
 
 /// What pipeline parallelism makes of the step of a stage.
 pub const PIPELINED_FORMULA: &str = "; of a pipeline, for micro-batches of requests / stages: \
-                                     max(sum of all stages + hand-overs, micro-batches × slowest stage)";
+                                     max(sum of all stages + hand-overs, micro-batches × slowest stage), \
+                                     of several micro-batches with each stage × (1 + what sends wait for kernels)";
 
 /// What one stage takes for the tokens that it computes at once.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +123,8 @@ impl Step<'_> {
         let passes: Vec<Pass> = self.stages.iter().map(|stage| self.pass(stage, tokens, context, link)).collect::<Option<_>>()?;
         let slowest = *passes.iter().max_by(|left, right| left.time.0.total_cmp(&right.time.0))?;
         let hops = self.hand_overs(tokens);
-        let times: Vec<Milliseconds> = passes.iter().map(|pass| pass.time).collect();
+        let wait = if batches > 1 { self.constant(SEND_WAIT) } else { 0.0 };
+        let times: Vec<Milliseconds> = passes.iter().map(|pass| Milliseconds(pass.time.0 * (1.0 + wait))).collect();
         let reduced = Milliseconds(passes.iter().map(|pass| pass.reduced.0).sum());
         Some(Round { cycle: cycle(&times, hops, batches), exchange: reduced + hops, slowest })
     }
