@@ -67,9 +67,9 @@ def compile_to_ptx(tools, name, target):
 def tidy(text, name, target):
     """Claims the older version and drops comments and empty lines, half of the text."""
     text, count = re.subn(r"^\.version 7\.8$", f".version {TARGETS[target]}", text, flags=re.M)
-    if count != 1:
-        sys.exit(f"{name}.cu for compute_{target}: NVRTC did not write PTX 7.8; use the version of requirements.txt")
-    text = re.sub(rf"^\.target sm_{target.rstrip('a')}$", f".target sm_{target}", text, flags=re.M)
+    text, named = re.subn(rf"^\.target sm_{target.rstrip('a')}$", f".target sm_{target}", text, flags=re.M)
+    if (count, named) != (1, 1):
+        sys.exit(f"{name}.cu for compute_{target}: NVRTC did not write PTX 7.8 for it; use the version of requirements.txt")
     lines = (line.strip() for line in text.splitlines())
     kept = [line for line in lines if line and not line.startswith("//")]
     return f"// Made from {name}.cu by build.py with NVRTC 11.8.89 for compute_{target}. Do not edit.\n" + "\n".join(kept) + "\n"

@@ -78,7 +78,8 @@ struct Int4Subnormal {
 #define W4A16_SPLIT(name, T, columns, strips, sets, blocks, stages, x_groups, x_chunks) \
   SPLIT_K(name, Int4, T, columns, strips, sets, blocks, stages, x_groups, x_chunks)
 #if WARPGROUP_INSTRUCTIONS
-WARPGROUPS(w4a16_bf16_m32_warpgroups, Int4Subnormal, BF16, 4, 3, 4)
+WARPGROUPS(w4a16_bf16_m32_warpgroups, Int4Subnormal, BF16, 4, 2, 3, 4, 2, 2, 1)
+WARPGROUPS(w4a16_bf16_m64_warpgroups, Int4Subnormal, BF16, 8, 1, 3, 2, 3, 0, 2)
 #endif
 // PTX of compute capability 9.0 exists for overlapped launches and clusters and holds the kernels that are measured so; the rest is
 // in that of 8.0. That of 9.0 alone, which newer cards do not run, has only what needs it.

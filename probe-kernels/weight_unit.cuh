@@ -50,7 +50,7 @@ DEVICE void multiply_step(const uint4 (&w)[TILES], const uint4 (&v)[COLUMNS][X_U
 // sum += scale * part; the scales of a lane for each strip: those of its two outputs in the first tile, then in the second. Those of the
 // first eight outputs of a tile, and of the others, are multiplied with `lift_top` and `lift_bottom` before.
 template <typename T, int TILES, int COLUMNS>
-DEVICE void add_scaled(float (&sum)[TILES][COLUMNS][4], const float (&part)[TILES][COLUMNS][4], const uint2 (&scale)[TILES / 2],
+DEVICE void add_scaled(float (&sum)[TILES][COLUMNS][4], const float (&part)[TILES][COLUMNS][4], const uint2 (&scale)[(TILES + 1) / 2],
                        float lift_top = 1.f, float lift_bottom = 1.f) {
 #pragma unroll
   for (int i = 0; i < TILES; i++) {

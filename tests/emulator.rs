@@ -354,10 +354,12 @@ fn a_missing_barrier_of_a_set_is_caught() {
 #[test]
 #[ignore = "needs a C++ compiler: `.ci/run` runs it"]
 fn missing_waits_of_a_warpgroup_are_caught() {
-    let caught = |name, from| assert_caught_on(Card::Hopper, name, "w4a16", from, "");
+    let caught = |name: &str, from: &str| assert_caught_on(Card::Hopper, name, "w4a16", from, "");
     caught("fragments", "if (product > 1) warpgroup_wait<1>();");
-    caught("chunk", "if (in_chunk == 0) barrier_wait(there + (chunk & 1) * 8, chunk >> 1 & 1);");
-    caught("chunk-in-use", "if (chunk) barrier_wait(left + ((chunk + 1) & 1) * 8, (chunk - 1) >> 1 & 1);");
+    caught("chunk", "if (in_chunk == 0) barrier_wait(there + chunk % X_CHUNKS * 8, chunk / X_CHUNKS & 1);");
+    let in_use = "barrier_wait(left + (chunk + 1) % X_CHUNKS * 8, (chunk + 1 - X_CHUNKS) / X_CHUNKS & 1);";
+    caught("chunk-in-use", &format!("if (chunk + 1 >= X_CHUNKS) {in_use}"));
+    caught("copied", "    __syncwarp(); // the copies of all lanes are there\n");
 }
 
 /// The halves of a product's k change places.

@@ -23,4 +23,5 @@ ADD_KERNEL(w4a16_bf16_m8_split16);
 ADD_KERNEL(w4a16_bf16_m16_split8);
 ADD_KERNEL(w4a16_bf16_m16_split2);
 ADD_KERNEL(w4a16_bf16_m32_warpgroups);
+ADD_KERNEL(w4a16_bf16_m64_warpgroups);
 #endif

@@ -11,10 +11,13 @@ const STRIP_BYTES: usize = 2048;
 const STRIP_SCALE_BYTES: usize = 64;
 /// Bytes of the sums of a warp for a tile of 16 outputs and eight rows.
 const FRAGMENT_BYTES: usize = 512;
-/// Warps of a block of warpgroups, and its strips.
+/// Warps of a block of warpgroups.
 const WARPGROUP_WARPS: usize = 16;
-/// Bytes of the barriers of such a block.
-const BARRIER_BYTES: usize = 32;
+/// Outputs of a tile of such a warp.
+const WARP_TILE_N: usize = 16;
+/// Bytes of X that each of them copies for a chunk, and of the two barriers of a chunk.
+const WARP_X_BYTES: usize = 2048;
+const CHUNK_BARRIER_BYTES: usize = 16;
 
 /// How blocks share the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +46,14 @@ pub(super) enum Work {
     },
     /// The warpgroups of a block have a tile, and all of its k (`warpgroup.cuh`).
     Warpgroups {
+        /// Tiles of 16 outputs of a warp.
+        tiles: usize,
         /// Groups of X in a chunk.
         x_groups: usize,
+        /// Chunks that are dealt out.
+        x_chunks: usize,
+        /// Chunks that are asked for before.
+        x_ahead: usize,
     },
 }
 
@@ -80,12 +89,16 @@ impl Variant {
 
     /// Outputs of a tile, of which a matrix must have whole ones.
     pub(super) const fn tile(&self) -> usize {
-        if self.has_warpgroups() { WARPGROUP_WARPS * STRIP_N } else { BLOCK_N }
+        if let Work::Warpgroups { tiles, .. } = self.work { WARPGROUP_WARPS * tiles * WARP_TILE_N } else { BLOCK_N }
     }
 
-    /// Whether a block that splits k takes all outputs of a unit.
+    /// Whether a block takes all outputs of a unit.
     pub(super) const fn takes_units(&self) -> bool {
-        matches!(self.work, Work::Split { strips, blocks: 1, .. } if strips * STRIP_N == BLOCK_N)
+        match self.work {
+            Work::Stream { .. } => false,
+            Work::Split { strips, blocks, .. } => blocks == 1 && strips * STRIP_N == BLOCK_N,
+            Work::Warpgroups { .. } => self.tile() == BLOCK_N,
+        }
     }
 
     /// Threads of a block.
@@ -109,8 +122,12 @@ impl Variant {
                 let warp = 2 * (self.rows / 8) * FRAGMENT_BYTES + self.stages * stage;
                 sets * x_chunks * x_groups * (group_of_x + sums_of_x) + strips * sets * warp
             }
-            // X as it was copied, and two chunks as it is read.
-            Work::Warpgroups { x_groups } => 3 * x_groups * group_of_x + WARPGROUP_WARPS * self.stages * stage + BARRIER_BYTES,
+            // X as it is read and as it was copied; a warp has its tiles of the weights, and the scales of a strip.
+            Work::Warpgroups { tiles, x_groups, x_chunks, x_ahead } => {
+                let stage = tiles * (STRIP_BYTES / 2) + STRIP_SCALE_BYTES;
+                let warp = x_ahead * WARP_X_BYTES + self.stages * stage;
+                x_chunks * (x_groups * group_of_x + CHUNK_BARRIER_BYTES) + WARPGROUP_WARPS * warp
+            }
         }
     }
 
@@ -135,9 +152,10 @@ const fn split(name: &'static str, [rows, strips, sets, blocks, stages, x_groups
     Variant { name, stored: stored(name), format: Format::Bf16, rows, stages, work }
 }
 
-/// The kernel `name` in bf16 for warpgroups: rows, stages, groups of X.
-const fn warpgroups(name: &'static str, [rows, stages, x_groups]: [usize; 3]) -> Variant {
-    Variant { name, stored: stored(name), format: Format::Bf16, rows, stages, work: Work::Warpgroups { x_groups } }
+/// The kernel `name` in bf16 for warpgroups: rows, tiles of a warp, stages, groups of X, chunks of X, chunks that are asked for.
+const fn warpgroups(name: &'static str, [rows, tiles, stages, x_groups, x_chunks, x_ahead]: [usize; 6]) -> Variant {
+    let work = Work::Warpgroups { tiles, x_groups, x_chunks, x_ahead };
+    Variant { name, stored: stored(name), format: Format::Bf16, rows, stages, work }
 }
 
 /// The second letter of a name is its bits: `w4a16`, `w8a16`.
@@ -157,7 +175,8 @@ pub(super) const AMPERE: &[Variant] = &[
     split("w4a16_bf16_m16_split8", [16, 4, 4, 2, 2, 2, 2]),
     // Also for long matrices: sixteen warps unpack for sixteen rows what eight do not.
     split("w4a16_bf16_m16_split2", [16, 8, 2, 1, 2, 2, 2]),
-    warpgroups("w4a16_bf16_m32_warpgroups", [32, 3, 4]),
+    warpgroups("w4a16_bf16_m32_warpgroups", [32, 2, 3, 4, 2, 1]),
+    warpgroups("w4a16_bf16_m64_warpgroups", [64, 1, 3, 2, 3, 2]),
     stream("w4a16_f16_m8", Format::F16, [8, 2, 3, 4, 3]),
     stream("w4a16_f16_m16", Format::F16, [16, 2, 3, 4, 3]),
     stream("w4a16_f16_m32", Format::F16, [32, 2, 3, 2, 2]),
