@@ -77,16 +77,17 @@ DEVICE u32 transpose(u32 x, int r, int t) {
   return (r & 1) ? high_halves(a, b) : low_halves(a, b);
 }
 
-// Q and OUT are [sequence][query head][D] in the 16-bit format In. HEADS: 8 or 16 columns for the heads of a group. STAGES: tiles in
-// the ring of a warp.
-template <typename Kv, typename In, int D, int HEADS, int WARPS, int STAGES>
+// Q and OUT are [sequence][query head][D] in the 16-bit format In. HEADS: 8 or 16 columns for the heads of a group. STAGES: slots in
+// the ring of a warp. APART: K and V of a tile have a slot each, which lets an odd number of them fill the shared memory.
+template <typename Kv, typename In, int D, int HEADS, int WARPS, int STAGES, bool APART>
 DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, const int* table, const int* lengths, u16* out, float* partial_o,
                             float* partial_ml, int* arrived, const Shape& s) {
   typedef typename Kv::Math Math;
-  constexpr int ROW = D * Kv::SIZE, TILE_BYTES = TILE * ROW, STAGE = 2 * TILE_BYTES; // K, then V
+  constexpr int ROW = D * Kv::SIZE, TILE_BYTES = TILE * ROW, STAGE = (APART ? 1 : 2) * TILE_BYTES;
+  constexpr int AHEAD = APART ? (STAGES - 1) / 2 : STAGES - 1; // tiles that are on their way while one is used
   constexpr int CHUNKS = ROW / 16, COPIES = TILE * CHUNKS / 32, ROWS_A_COPY = 32 / CHUNKS;
   constexpr int COLUMNS = HEADS / 8, STEPS = D / 16;
-  static_assert(HEADS * D * 4 <= STAGE, "the accumulators of a warp fit into a stage");
+  static_assert(HEADS * D * 4 <= STAGE && (!APART || STAGES % 2), "the accumulators of a warp fit into a slot; K is asked for where K is used");
   DYNAMIC_SHARED(memory); // the ring of every warp
   SHARED float shared_max[WARPS][HEADS], shared_sum[WARPS][HEADS];
   SHARED int shared_last;
@@ -121,20 +122,21 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
   const int row0 = lane / CHUNKS, chunk = lane % CHUNKS;
   const long long lane_offset = ((long long)row0 * s.token_stride) * Kv::SIZE + chunk * 16, copy_stride = (long long)ROWS_A_COPY * s.token_stride * Kv::SIZE;
   u32 fill = 0;
-  auto load_tile = [&](u32 i) {
+  // Tile i: K, V (`first` 1) or both (`last` 2).
+  auto load_tile = [&](u32 i, int first, int last, bool early) {
     if (i < mine) {
-      if (i && (i & 31) == 0) look_up(i);
+      if (first == 0 && i && (i & 31) == 0) look_up(i);
       const long long from = __shfl_sync(0xffffffffu, offset, (int)(i & 31)) + lane_offset;
       const int rows = __shfl_sync(0xffffffffu, valid, (int)(i & 31));
-      if (i < STAGES - 1 && rows <= TILE) wait_for_previous_kernel(); // it wrote the newest token
+      if (early && rows <= TILE) wait_for_previous_kernel(); // it wrote the newest token
       const u32 to = ring + fill * STAGE;
 #pragma unroll
-      for (int kv = 0; kv < 2; kv++) {
+      for (int kv = first; kv < last; kv++) {
         const u8* source = (kv ? v_cache : k_cache) + from;
 #pragma unroll
         for (int c = 0; c < COPIES; c++) {
           const int row = c * ROWS_A_COPY + row0;
-          copy_async_16(to + kv * TILE_BYTES + row * ROW + ((chunk ^ (row & 7)) << 4), source, row < rows ? 16u : 0u);
+          copy_async_16(to + (kv - first) * TILE_BYTES + row * ROW + ((chunk ^ (row & 7)) << 4), source, row < rows ? 16u : 0u);
           source += copy_stride;
         }
       }
@@ -144,7 +146,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
   };
   look_up(0);
 #pragma unroll
-  for (int i = 0; i < STAGES - 1; i++) load_tile(i);
+  for (int n = 0; n < STAGES - 1; n++) load_tile(APART ? n / 2 : n, APART ? n & 1 : 0, APART ? (n & 1) + 1 : 2, true);
 
   wait_for_previous_kernel();
   u32 use = 0, i = 0;
@@ -188,9 +190,9 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
     for (; i < mine && begin + warp + WARPS * i < stop; ++i) {
       copy_async_wait<STAGES - 2>();
       __syncwarp();
-      load_tile(i + STAGES - 1);
-      const u32 k_tile = ring + use * STAGE, v_tile = k_tile + TILE_BYTES;
-      use = use + 1 == STAGES ? 0 : use + 1;
+      load_tile(i + AHEAD, 0, APART ? 1 : 2, false);
+      const u32 k_tile = ring + use * STAGE;
+      if (APART) use = use + 1 == STAGES ? 0 : use + 1;
 
       // ---- S^T: 16 tokens x heads
       float score[COLUMNS][4];
@@ -269,6 +271,13 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
       }
 
       // ---- O^T += V^T P^T
+      if (APART) {
+        copy_async_wait<STAGES - 2>();
+        __syncwarp();
+        load_tile(i + AHEAD, 1, 2, false);
+      }
+      const u32 v_tile = ring + use * STAGE + (APART ? 0 : TILE_BYTES);
+      use = use + 1 == STAGES ? 0 : use + 1;
       {
         const int token = (lane & 7) + (Kv::SIZE == 1 ? (lane >> 3) & 1 : lane >> 4) * 8, half = Kv::SIZE == 1 ? lane >> 4 : (lane >> 3) & 1;
         const u32 base = v_tile + token * ROW;
@@ -306,7 +315,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
         if (r == 0) { shared_max[warp][f * 8 + 2 * t + e] = top[f][e]; shared_sum[warp][f * 8 + 2 * t + e] = v; }
       }
     __syncthreads();
-    // The stage that is filled next is free in every warp's ring: its accumulators go there, 16 bytes a lane and fragment.
+    // The slot that is filled next is free in every warp's ring: its accumulators go there, 16 bytes a lane and fragment.
     float4* mine_merged = (float4*)(memory + warp * (STAGES * STAGE) + fill * STAGE) + lane;
     if (lane == 0) shared_stage[warp] = fill;
 #pragma unroll
@@ -367,7 +376,7 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
         for (int e = 0; e < 4; e++) merged[c][e] /= sum_of_all[c % COLUMNS][e & 1];
         store(c, merged[c]);
       }
-      __syncthreads(); // before a stage that held accumulators is filled again
+      __syncthreads(); // before a slot that held accumulators is filled again
       continue;
     }
     // A block's first range can end inside a pair that began elsewhere, and its last can be cut: two slots a block.
@@ -454,27 +463,27 @@ DEVICE void paged_attention(const u16* q, const u8* k_cache, const u8* v_cache, 
   copy_async_wait<0>();
 }
 
-#define PAGED(name, Kv, In, D, heads, warps, stages, blocks_per_sm) \
+#define PAGED(name, Kv, In, D, heads, warps, stages, apart, blocks_per_sm) \
   KERNEL(warps * 32, blocks_per_sm) name(const u16* q, const u8* k_cache, const u8* v_cache, const int* table, const int* lengths, u16* out, \
                                          float* partial_o, float* partial_ml, int* arrived, Shape shape) { \
-    paged_attention<Kv, In, D, heads, warps, stages>(q, k_cache, v_cache, table, lengths, out, partial_o, partial_ml, arrived, shape); \
+    paged_attention<Kv, In, D, heads, warps, stages, apart>(q, k_cache, v_cache, table, lengths, out, partial_o, partial_ml, arrived, shape); \
   }
 // PTX of compute capability 9.0 exists for overlapped launches and holds the kernels that are measured so; the rest is in that of 8.0.
 #if ARCH >= 800
-PAGED(paged_bf16_d128_g8, KvBF16, BF16, 128, 8, 4, 3, 2)
+PAGED(paged_bf16_d128_g8, KvBF16, BF16, 128, 8, 4, 3, false, 2)
 #if ARCH >= 900
-PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 3, 3)
+PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 3, false, 3)
 // For cards with more than 200 KiB of shared memory.
-PAGED(paged_bf16_d128_g8_w8, KvBF16, BF16, 128, 8, 8, 3, 1)
-PAGED(paged_e4m3_d128_g8_w8, KvE4M3, BF16, 128, 8, 8, 7, 1)
+PAGED(paged_bf16_d128_g8_w8, KvBF16, BF16, 128, 8, 8, 7, true, 1)
+PAGED(paged_e4m3_d128_g8_w8, KvE4M3, BF16, 128, 8, 8, 7, false, 1)
 #else
-PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 4, 3)
-PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 4, 3, 2)
-PAGED(paged_bf16_d128_g16, KvBF16, BF16, 128, 16, 4, 3, 2)
-PAGED(paged_bf16_d64_g8, KvBF16, BF16, 64, 8, 4, 4, 2)
-PAGED(paged_bf16_d256_g8, KvBF16, BF16, 256, 8, 4, 2, 1)
+PAGED(paged_e4m3_d128_g8, KvE4M3, BF16, 128, 8, 4, 4, false, 3)
+PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 4, 3, false, 2)
+PAGED(paged_bf16_d128_g16, KvBF16, BF16, 128, 16, 4, 3, false, 2)
+PAGED(paged_bf16_d64_g8, KvBF16, BF16, 64, 8, 4, 4, false, 2)
+PAGED(paged_bf16_d256_g8, KvBF16, BF16, 256, 8, 4, 2, false, 1)
 #endif
 #else // 64 KiB of shared memory
-PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 2, 2, 2)
-PAGED(paged_e4m3_d128_g8, KvE4M3, F16, 128, 8, 2, 4, 2)
+PAGED(paged_f16_d128_g8, KvF16, F16, 128, 8, 2, 2, false, 2)
+PAGED(paged_e4m3_d128_g8, KvE4M3, F16, 128, 8, 2, 4, false, 2)
 #endif

@@ -19,7 +19,10 @@ pub(super) struct Variant {
     /// Query heads of a KV head, at most.
     pub(super) group: usize,
     warps: usize,
+    /// Slots in the ring of a warp.
     stages: usize,
+    /// Whether keys and values of a tile have a slot each.
+    apart: bool,
     blocks_per_sm: u32,
     /// Shapes that it is timed with.
     pub(super) timed: Timed,
@@ -47,7 +50,7 @@ const E4M3_HOPPER: Variant = Variant { name: "paged_e4m3_d128_g8", kv: Format::E
 const HOPPER: [Variant; 6] = [AMPERE[0], E4M3_HOPPER, AMPERE[2], AMPERE[3], AMPERE[4], AMPERE[5]];
 /// The same where a block can have all of 227 KiB of shared memory: half as many blocks, and half as many parts to combine.
 const WIDE: [Variant; 6] = [
-    Variant { name: "paged_bf16_d128_g8_w8", warps: 8, blocks_per_sm: 1, ..AMPERE[0] },
+    Variant { name: "paged_bf16_d128_g8_w8", warps: 8, stages: 7, apart: true, blocks_per_sm: 1, ..AMPERE[0] },
     Variant { name: "paged_e4m3_d128_g8_w8", warps: 8, stages: 7, blocks_per_sm: 1, ..E4M3_HOPPER },
     AMPERE[2],
     AMPERE[3],
@@ -68,6 +71,7 @@ const BASE: Variant = Variant {
     group: 8,
     warps: 4,
     stages: 3,
+    apart: false,
     blocks_per_sm: 2,
     timed: Timed::All,
 };
@@ -108,7 +112,8 @@ impl Variant {
 
     /// Bytes of shared memory: the rings of all warps.
     const fn shared_bytes(&self) -> usize {
-        self.warps * self.stages * 2 * TILE * self.head_size * self.kv.size()
+        let tiles = if self.apart { 1 } else { 2 };
+        self.warps * self.stages * tiles * TILE * self.head_size * self.kv.size()
     }
 
     /// The kernel.
