@@ -1,4 +1,4 @@
-//! Plans with measured rates: what the kernels of the bench reached on an H100 (`docs/measurements/2026-11-22-bench-all-families.md`) predicts the
+//! Plans with measured rates: what the kernels of the bench reached on an H100 (`docs/measurements/2026-11-22-warpgroups-h100.md`) predicts the
 //! decode steps that vLLM took there (`docs/measurements/2026-11-22-whole-models-vllm-0.25.1.md`).
 #![expect(clippy::disallowed_methods, reason = "runs the program")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -3,10 +3,13 @@
 /// Most threads: more do not pay for the work that there is.
 const MOST: usize = 16;
 
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST)
+}
+
 /// Applies `work` to shares of `items`, one for each thread, with the number of the share's first item. None where a thread died.
 pub(super) fn on_shares<T: Send, R: Send>(items: &mut [T], work: impl Fn(usize, &mut [T]) -> R + Sync) -> Option<Vec<R>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
-    let share = items.len().div_ceil(threads).max(1);
+    let share = items.len().div_ceil(threads()).max(1);
     let work = &work;
     std::thread::scope(|scope| {
         let parts: Vec<_> =
@@ -17,8 +20,7 @@ pub(super) fn on_shares<T: Send, R: Send>(items: &mut [T], work: impl Fn(usize, 
 
 /// Applies `work` to every item, on several threads; results in the order of the items. None for a part whose thread died.
 pub(super) fn on_all<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Option<Vec<R>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST);
-    let share = items.len().div_ceil(threads).max(1);
+    let share = items.len().div_ceil(threads()).max(1);
     let work = &work;
     std::thread::scope(|scope| {
         let parts: Vec<_> = items.chunks(share).map(|part| scope.spawn(move || part.iter().map(work).collect::<Vec<R>>())).collect();

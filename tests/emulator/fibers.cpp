@@ -43,6 +43,26 @@ struct Copy { u32 to; const unsigned char* from; u32 bytes; };
 enum class Waits { no, for_block, for_some, for_phase, for_warp, for_cluster };
 // What a barrier in shared memory is made of.
 struct Phases { u16 count, missing; u32 ended; };
+// What a thread starts, in groups. A wait makes the oldest of them happen, until no more than so many are pending.
+template <class T> struct Groups {
+  std::vector<T> open;
+  std::vector<std::vector<T>> committed;
+  void commit() {
+    committed.push_back(std::move(open));
+    open.clear();
+  }
+  template <class Happen> void wait(int pending, Happen happen) {
+    while ((int)committed.size() > pending) {
+      const std::vector<T> group = std::move(committed.front());
+      committed.erase(committed.begin());
+      for (const T& one : group) happen(one);
+    }
+  }
+  void clear() {
+    open.clear();
+    committed.clear();
+  }
+};
 struct Member;
 struct Warp;
 
@@ -64,10 +84,8 @@ struct Fiber {
   bool done = false;
   Waits waits = Waits::no;
   unsigned meetings = 0;
-  std::vector<Copy> uncommitted;
-  std::vector<std::vector<Copy>> groups;
-  std::vector<Work> started;
-  std::vector<std::vector<Work>> committed;
+  Groups<Copy> copies;
+  Groups<Work> work;
 };
 // What the lanes brought to the last two meetings, `counts` words each, and what was made of it.
 struct Warp {
@@ -189,10 +207,8 @@ void prepare(Fiber& fiber, int index, unsigned member) {
   fiber.done = false;
   fiber.waits = Waits::no;
   fiber.meetings = 0;
-  fiber.uncommitted.clear();
-  fiber.groups.clear();
-  fiber.started.clear();
-  fiber.committed.clear();
+  fiber.copies.clear();
+  fiber.work.clear();
 #if defined(__x86_64__)
   // Stacks that all begin at one offset of a page would share the same few lines of the caches.
   void** top = (void**)(((uintptr_t)fiber.stack.data() + fiber.stack.size() - (size_t)(index % 64) * 256) & ~(uintptr_t)15);
@@ -356,34 +372,17 @@ void copy_async(u32 to, const void* from, u32 bytes) {
   shared(to, 16);
   const Copy copy = {to, (const unsigned char*)from, bytes};
 #if EMULATED_ARCH >= 800
-  running->uncommitted.push_back(copy);
+  running->copies.open.push_back(copy);
 #else
   land(copy);
 #endif
 }
-void commit_copies() {
-  running->groups.push_back(std::move(running->uncommitted));
-  running->uncommitted.clear();
-}
-void wait_for_copies(int pending) {
-  std::vector<std::vector<Copy>>& groups = running->groups;
-  while ((int)groups.size() > pending) {
-    for (const Copy& copy : groups.front()) land(copy);
-    groups.erase(groups.begin());
-  }
-}
+void commit_copies() { running->copies.commit(); }
+void wait_for_copies(int pending) { running->copies.wait(pending, land); }
 
-void start_work(Work work) { running->started.push_back(std::move(work)); }
-void commit_work() {
-  running->committed.push_back(std::move(running->started));
-  running->started.clear();
-}
+void start_work(Work work) { running->work.open.push_back(std::move(work)); }
+void commit_work() { running->work.commit(); }
 void wait_for_work(int pending) {
-  std::vector<std::vector<Work>>& groups = running->committed;
-  while ((int)groups.size() > pending) {
-    const std::vector<Work> group = std::move(groups.front());
-    groups.erase(groups.begin());
-    for (const Work& work : group) work();
-  }
+  running->work.wait(pending, [](const Work& work) { work(); });
 }
 } // namespace emulator

@@ -60,7 +60,11 @@ fn variants(gpu: &Gpu, kernels: &Kernels<'_>, stored: Stored, format: Format) ->
     let (overlap, alone) = (kernels.overlap(), kernels.has_alone());
     let runs = move |variant: &Variant| {
         let fits = variant.shared_bytes() <= shared;
-        let has = (!variant.splits() || overlap && fits) && (!variant.has_warpgroups() || alone && fits);
+        let has = match variant.work {
+            Work::Stream { .. } => true,
+            Work::Split { .. } => overlap && fits,
+            Work::Warpgroups { .. } => alone && fits,
+        };
         variant.stored == stored && variant.format == format && has
     };
     Ok(table.iter().copied().filter(runs))

@@ -44,7 +44,7 @@ pub(super) enum Work {
         /// Chunks in the ring of a set.
         x_chunks: usize,
     },
-    /// The warpgroups of a block have a tile, and all of its k (`warpgroup.cuh`).
+    /// The warpgroups of a block have a tile, and all of its k (`warpgroup.cuh`). Such kernels are for compute capability 9.0 alone.
     Warpgroups {
         /// Tiles of 16 outputs of a warp.
         tiles: usize,
@@ -80,11 +80,6 @@ impl Variant {
     /// Whether the warps of a block split k. Such kernels are in the PTX of compute capability 9.0 and newer alone.
     pub(super) const fn splits(&self) -> bool {
         matches!(self.work, Work::Split { .. })
-    }
-
-    /// Whether four warps multiply together. Such kernels are for compute capability 9.0 alone.
-    pub(super) const fn has_warpgroups(&self) -> bool {
-        matches!(self.work, Work::Warpgroups { .. })
     }
 
     /// Outputs of a tile, of which a matrix must have whole ones.

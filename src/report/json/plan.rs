@@ -270,7 +270,7 @@ pub struct Decode {
     pub step_ms: f64,
     /// Tokens a second of all requests together.
     pub tokens_per_second: f64,
-    /// Of it, what devices wait for each other, as far as it was measured.
+    /// Of the step, what devices wait for each other, as far as it was measured.
     pub exchange_ms: f64,
     /// `host_link`, `hbm`, `compute`, `interconnect` or `launch`.
     pub bound_by: &'static str,
